@@ -1,0 +1,1 @@
+"""Downslope trains models by gradient descent and shows how the loss went down."""

@@ -1,0 +1,1 @@
+"""From a source to blocks: read (``sources``), encode (``features``), order (``batches``)."""

@@ -1,0 +1,225 @@
+"""What was asked for: one table of settings, from which every face is derived.
+
+``Spec`` is the only configuration. Each field carries a ``Setting``: its help text, its choices or its
+range. The command line's flags, the estimators' parameters and the checks of a value all read that table,
+so they cannot disagree. ``auto`` is a value like any other: it asks for a choice made by measurement, and
+the finished run records in ``Run.resolved`` what it became.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any, Literal, TypeAlias, cast
+
+from downslope.errors import OptionError, nearest
+from downslope.types import JsonValue
+
+Auto: TypeAlias = Literal["auto"]
+
+LOSSES = (
+    "squared",
+    "absolute",
+    "huber",
+    "quantile",
+    "poisson",
+    "log",
+    "softmax",
+    "hinge",
+    "squared-hinge",
+)
+METHODS = ("scaled", "full-batch", "mini-batch", "stochastic")
+RULES = ("plain", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+SCHEDULES = ("constant", "inverse", "step", "exponential", "cosine")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one setting may be set.
+
+    help: one line for ``--help`` and for the documentation of the estimators.
+    choices: the names allowed, when it is a name.
+    low, high: the range of a number; ``open_low`` and ``open_high`` exclude the end itself.
+    whole: only whole numbers.
+    auto: ``"auto"`` is allowed. none: None is allowed.
+    group: the heading it stands under in ``--help``.
+    """
+
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    whole: bool = False
+    auto: bool = False
+    none: bool = False
+    group: str = "Training"
+
+    @property
+    def numeric(self) -> bool:
+        """True where a number is expected."""
+        return self.whole or not math.isinf(self.low)
+
+    def describe(self) -> str:
+        """Return what is allowed, such as ``"auto" or a number above 0``."""
+        allowed = ['"auto"'] if self.auto else []
+        if self.choices:
+            allowed += [f'"{each}"' for each in self.choices if each != "auto"]
+        if self.numeric:
+            kind = "a whole number" if self.whole else "a number"
+            low = f"{'above' if self.open_low else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
+            high = f"{'below' if self.open_high else 'at most'} {self.high:g}" if self.high < math.inf else ""
+            allowed.append(" ".join([kind, " and ".join(each for each in (low, high) if each)]).strip())
+        return " or ".join([", ".join(allowed[:-1]), allowed[-1]] if len(allowed) > 1 else allowed)
+
+    def check(self, name: str, value: object) -> None:
+        """Raise OptionError unless ``value`` is allowed for the setting called ``name``."""
+        if (value is None and self.none) or (self.auto and isinstance(value, str) and value == "auto"):
+            return
+        if self.choices and isinstance(value, str) and value in self.choices:
+            return
+        if self.numeric and _is_number(value) and self._in_range(float(cast("float", value))):
+            return
+        if not self.choices and not self.numeric:
+            return
+        hint = nearest(value, self.choices) if isinstance(value, str) and self.choices else ""
+        message = f"{name.replace('_', '-')} must be {self.describe()}, not {value!r}{hint}"
+        raise OptionError(message)
+
+    def _in_range(self, number: float) -> bool:
+        above = number > self.low if self.open_low else number >= self.low
+        below = number < self.high if self.open_high else number <= self.high
+        return above and below and math.isfinite(number) and (not self.whole or number == int(number))
+
+
+def _is_number(value: object) -> bool:
+    return hasattr(value, "__float__") and not isinstance(value, bool | str)
+
+
+def setting(default: object, help: str, **limits: Any) -> Any:  # noqa: A002 - the word users know
+    """Declare a field of ``Spec`` together with its ``Setting``."""
+    return field(default=default, metadata={"setting": Setting(help, **limits)})
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that was asked of one run. Hyperparameters live here, learned weights never do."""
+
+    # What to learn from.
+    source: str = setting("", "file, glob or folder to learn from", group="Data")
+    target: str = setting("", "column to predict", group="Data")
+    sql: str | None = setting(None, "a query to learn from, instead of a file", none=True, group="Data")
+    drop: tuple[str, ...] = setting((), "columns to leave out", group="Data")
+    where: str | None = setting(None, "keep only the rows for which this SQL condition holds", none=True, group="Data")
+    weights: str | None = setting(None, "column with the weight of each example", none=True, group="Data")
+    holdout: float = setting(
+        0.2, "share of the rows kept aside to judge the model", low=0, high=1, open_high=True, group="Data"
+    )
+    holdout_by: str | None = setting(
+        None, "column whose last values (a time) or random groups are held out", none=True, group="Data"
+    )
+    # What to minimise.
+    loss: str = setting("auto", "loss to minimise", choices=LOSSES, auto=True, group="Objective")
+    huber_delta: float | Auto = setting(
+        "auto", "residual at which huber turns from squared to absolute", low=0, open_low=True, auto=True,
+        group="Objective",
+    )
+    quantile: float = setting(
+        0.5, "quantile that the quantile loss predicts", low=0, high=1, open_low=True, open_high=True,
+        group="Objective",
+    )
+    l1: float = setting(0.0, "weight of the sum of absolute weights", low=0, group="Objective")
+    l2: float | Auto = setting(
+        "auto", "weight of half the sum of squared weights", low=0, auto=True, group="Objective"
+    )
+    class_weight: str | None = setting(
+        None, "weight of each class: balanced, or each example alike", choices=("balanced",), none=True,
+        group="Objective",
+    )
+    fit_intercept: bool = setting(True, "learn an intercept, which no penalty touches", group="Objective")
+    standardize: bool = setting(True, "bring every number column to mean 0 and deviation 1", group="Objective")
+    # How to go down.
+    method: str = setting("auto", "which examples make a step", choices=METHODS, auto=True)
+    rule: str = setting("auto", "how a gradient becomes a step", choices=RULES, auto=True)
+    learning_rate: float | Auto = setting(
+        "auto", "length of a step per unit of gradient", low=0, open_low=True, auto=True
+    )
+    schedule: str = setting(
+        "auto", "how the learning rate falls over the run", choices=SCHEDULES, auto=True
+    )
+    warmup: float = setting(
+        0.0, "share of the updates over which the learning rate rises from zero", low=0, high=1, open_high=True
+    )
+    momentum: float = setting(
+        0.9, "share of the last step kept by momentum and nesterov", low=0, high=1, open_high=True
+    )
+    average: bool | Auto = setting("auto", "return the mean of the late iterates", auto=True)
+    batch_size: int | Auto = setting("auto", "examples in a mini-batch", low=1, whole=True, auto=True)
+    # When to stop.
+    tolerance: float = setting(
+        1e-4, "gap at which to stop: the share of the loss drop still possible", low=0, high=1, open_high=True,
+        group="Stop",
+    )
+    epochs: float | Auto = setting(
+        "auto", "most passes over the data", low=0, open_low=True, auto=True, group="Stop"
+    )
+    max_seconds: float | None = setting(
+        None, "most seconds to descend", low=0, open_low=True, none=True, group="Stop"
+    )
+    seed: int = setting(0, "seed of the hold-out and of the order of examples", low=0, whole=True, group="Stop")
+    precision: str = setting(
+        "auto", "arithmetic on the data", choices=("float32", "float64"), auto=True, group="Stop"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every setting, and the pairs that exclude each other; raises OptionError."""
+        for each in fields(self):
+            setting_of(each).check(each.name, getattr(self, each.name))
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        for message, wrong in (
+            ("--sql and a source exclude each other; give one of them", bool(self.sql and self.source)),
+            (
+                f"batch-size applies to mini-batch, but the method is {self.method}; leave one of them out",
+                self.batch_size != "auto" and self.method not in ("auto", "mini-batch"),
+            ),
+            (
+                "the scaled method chooses its own direction and length of step, so rule, schedule, warmup and "
+                "learning-rate do not apply to it; leave them out or name another method",
+                self.method == "scaled"
+                and (self.rule, self.schedule, self.warmup, self.learning_rate) != ("auto", "auto", 0, "auto"),
+            ),
+            ("the target cannot also be dropped", self.target != "" and self.target in self.drop),
+            ("the target cannot also be the weights", self.target != "" and self.target == self.weights),
+            ("holdout-by needs a holdout above 0", self.holdout_by is not None and self.holdout == 0),
+        ):
+            if wrong:
+                raise OptionError(message)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the settings as plain values, in order, for ``spec.toml`` and ``run.json``."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, JsonValue]) -> Spec:
+        """Return the Spec that ``to_json`` gave, absent settings at their default; raises OptionError."""
+        known = {each.name: each for each in fields(cls)}
+        for name in values:
+            if name not in known:
+                message = f'there is no setting called "{name}"{nearest(name, known)}'
+                raise OptionError(message)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def setting_of(each: Field[Any]) -> Setting:
+    """Return the Setting of a field of Spec."""
+    return cast("Setting", each.metadata["setting"])
+
+
+def settings() -> dict[str, tuple[object, Setting]]:
+    """Return name -> (default, Setting) for every field of Spec, in order."""
+    return {
+        each.name: (None if each.default is MISSING else each.default, setting_of(each)) for each in fields(Spec)
+    }

@@ -1,0 +1,35 @@
+"""The shapes that every other module speaks of, and nothing else.
+
+Letters used in every docstring of the package:
+
+====  ======================================================================
+n     examples (rows)
+p     number features: columns of ``Block.numbers``
+q     category features: columns of ``Block.codes``
+m     levels: the one-hot columns that the q categories stand for
+d     features of the linear model, ``p + m``
+k     outputs (classes of a softmax; otherwise 1)
+====  ======================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+"""Any float array; float32 for large tables, float64 for small ones."""
+
+Vector: TypeAlias = NDArray[np.float64]
+"""A float64 array of one axis."""
+
+Matrix: TypeAlias = NDArray[np.float64]
+"""A float64 array of two axes."""
+
+Codes: TypeAlias = NDArray[np.int32]
+"""Level indices, shape (n, q), each already offset so that it points into the m levels."""
+
+JsonValue: TypeAlias = Any
+"""What ``json.dumps`` takes: None, bool, int, float, str, and lists and string-keyed dicts of them."""
