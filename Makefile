@@ -1,0 +1,58 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench picture clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## install into .venv, then train on the flights table
+	@$(BIN)/downslope fit examples/flights.parquet --target late
+
+test: check  ## every check and every test
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RESULTS.md and the README table
+	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/.installed  ## run the demo in a terminal and draw it as docs/demo.svg
+	$(BIN)/python tools/terminal_picture.py docs/demo.svg fit examples/flights.parquet --target late
+
+clean:  ## remove .venv and everything built; keeps runs/
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A stamp is older than pyproject.toml or constraints.txt only when there is something new to install.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Downslope needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
+	       "name another, such as: make demo PYTHON=python3.12" >&2; exit 1; }
+	@echo "Creating $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing Downslope into $(VENV) (about a minute, once)" >&2
+	@$(PIP) install --editable . --constraint constraints.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing Downslope and its checks into $(VENV) (a few minutes, once)" >&2
+	@$(PIP) install --editable '.[dev]' --constraint constraints.txt
+	@touch $(VENV)/.installed $@
+
+# PyTorch has no wheel for every machine; the benchmark leaves its loop out, and says so, where there is none.
+$(VENV)/.installed-bench: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing Downslope and its peers into $(VENV) (a few minutes, once)" >&2
+	@$(PIP) install --editable '.[bench]' --constraint constraints.txt
+	@$(PIP) install torch --constraint constraints.txt || echo "PyTorch did not install; its loop is left out" >&2
+	@touch $(VENV)/.installed $@
