@@ -180,6 +180,10 @@ class Run:
     coefficients: tuple[Coefficient, ...] = ()
     findings: tuple[Finding, ...] = ()
     predicted_passes: float = float("nan")
-    environment: Mapping[str, JsonValue] = field(default_factory=dict)
+    environment: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     path: str | None = None
     model: Predictor | None = field(default=None, compare=False, repr=False)
+
+    def setting(self, name: str) -> JsonValue:
+        """Return what a setting of the spec was in the end: what ``auto`` became, else what was asked."""
+        return self.resolved.get(name, getattr(self.spec, name))

@@ -97,7 +97,7 @@ def _is_number(value: object) -> bool:
     return hasattr(value, "__float__") and not isinstance(value, bool | str)
 
 
-def setting(default: object, help: str, **limits: Any) -> Any:  # noqa: A002 - the word users know
+def setting(default: object, help: str, **limits: Any) -> Any:
     """Declare a field of ``Spec`` together with its ``Setting``."""
     return field(default=default, metadata={"setting": Setting(help, **limits)})
 
@@ -122,19 +122,29 @@ class Spec:
     # What to minimise.
     loss: str = setting("auto", "loss to minimise", choices=LOSSES, auto=True, group="Objective")
     huber_delta: float | Auto = setting(
-        "auto", "residual at which huber turns from squared to absolute", low=0, open_low=True, auto=True,
+        "auto",
+        "residual at which huber turns from squared to absolute",
+        low=0,
+        open_low=True,
+        auto=True,
         group="Objective",
     )
     quantile: float = setting(
-        0.5, "quantile that the quantile loss predicts", low=0, high=1, open_low=True, open_high=True,
+        0.5,
+        "quantile that the quantile loss predicts",
+        low=0,
+        high=1,
+        open_low=True,
+        open_high=True,
         group="Objective",
     )
     l1: float = setting(0.0, "weight of the sum of absolute weights", low=0, group="Objective")
-    l2: float | Auto = setting(
-        "auto", "weight of half the sum of squared weights", low=0, auto=True, group="Objective"
-    )
+    l2: float | Auto = setting("auto", "weight of half the sum of squared weights", low=0, auto=True, group="Objective")
     class_weight: str | None = setting(
-        None, "weight of each class: balanced, or each example alike", choices=("balanced",), none=True,
+        None,
+        "weight of each class: balanced, or each example alike",
+        choices=("balanced",),
+        none=True,
         group="Objective",
     )
     fit_intercept: bool = setting(True, "learn an intercept, which no penalty touches", group="Objective")
@@ -145,9 +155,7 @@ class Spec:
     learning_rate: float | Auto = setting(
         "auto", "length of a step per unit of gradient", low=0, open_low=True, auto=True
     )
-    schedule: str = setting(
-        "auto", "how the learning rate falls over the run", choices=SCHEDULES, auto=True
-    )
+    schedule: str = setting("auto", "how the learning rate falls over the run", choices=SCHEDULES, auto=True)
     warmup: float = setting(
         0.0, "share of the updates over which the learning rate rises from zero", low=0, high=1, open_high=True
     )
@@ -158,19 +166,17 @@ class Spec:
     batch_size: int | Auto = setting("auto", "examples in a mini-batch", low=1, whole=True, auto=True)
     # When to stop.
     tolerance: float = setting(
-        1e-4, "gap at which to stop: the share of the loss drop still possible", low=0, high=1, open_high=True,
+        1e-4,
+        "gap at which to stop: the share of the loss drop still possible",
+        low=0,
+        high=1,
+        open_high=True,
         group="Stop",
     )
-    epochs: float | Auto = setting(
-        "auto", "most passes over the data", low=0, open_low=True, auto=True, group="Stop"
-    )
-    max_seconds: float | None = setting(
-        None, "most seconds to descend", low=0, open_low=True, none=True, group="Stop"
-    )
+    epochs: float | Auto = setting("auto", "most passes over the data", low=0, open_low=True, auto=True, group="Stop")
+    max_seconds: float | None = setting(None, "most seconds to descend", low=0, open_low=True, none=True, group="Stop")
     seed: int = setting(0, "seed of the hold-out and of the order of examples", low=0, whole=True, group="Stop")
-    precision: str = setting(
-        "auto", "arithmetic on the data", choices=("float32", "float64"), auto=True, group="Stop"
-    )
+    precision: str = setting("auto", "arithmetic on the data", choices=("float32", "float64"), auto=True, group="Stop")
 
     def __post_init__(self) -> None:
         """Check every setting, and the pairs that exclude each other; raises OptionError."""
@@ -200,17 +206,25 @@ class Spec:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the settings as plain values, in order, for ``spec.toml`` and ``run.json``."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values: dict[str, Any] = asdict(self)
+        return {
+            name: list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, JsonValue]) -> Spec:
         """Return the Spec that ``to_json`` gave, absent settings at their default; raises OptionError."""
-        known = {each.name: each for each in fields(cls)}
+        known = [each.name for each in fields(cls)]
         for name in values:
             if name not in known:
                 message = f'there is no setting called "{name}"{nearest(name, known)}'
                 raise OptionError(message)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
 
 
 def setting_of(each: Field[Any]) -> Setting:
@@ -220,6 +234,4 @@ def setting_of(each: Field[Any]) -> Setting:
 
 def settings() -> dict[str, tuple[object, Setting]]:
     """Return name -> (default, Setting) for every field of Spec, in order."""
-    return {
-        each.name: (None if each.default is MISSING else each.default, setting_of(each)) for each in fields(Spec)
-    }
+    return {each.name: (None if each.default is MISSING else each.default, setting_of(each)) for each in fields(Spec)}

@@ -1,0 +1,31 @@
+"""DS103: the slope bends harder further down than where its curvature was measured."""
+
+from __future__ import annotations
+
+from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, peak_rate
+from downslope.records import Finding, Run, Verdict
+from downslope.records.figures import figure
+
+SMALLER = 4
+"""Factor to advise: how far the curvature grew is not known, and the next run measures again."""
+
+
+def find(run: Run) -> Finding | None:
+    """Explain a divergence of full-batch steps below the limit measured at the start.
+
+    Below 2 / curvature a plain step never raises the loss (the descent lemma, Nesterov 2004, 1.2.3), so a
+    divergence there proves that the curvature has grown since it was measured.
+    """
+    rate, limit = peak_rate(run), full_batch_limit(run)
+    plain_full = run.setting("method") == "full-batch" and run.setting("rule") == "plain"
+    if run.verdict != Verdict.DIVERGED or not plain_full or run.setting("loss") in STEEPEST_AT_START:
+        return None
+    if not rate <= limit:
+        return None
+    return Finding(
+        "DS103",
+        "The curvature grew on the way",
+        f"learning rate {figure(rate)} is within the stability limit {figure(limit)} measured at the start, where "
+        f"the {run.setting('loss')} loss is flatter than further down",
+        f"try --learning-rate {figure(rate / SMALLER, 2)}, or --method scaled, which measures the curvature again",
+    )

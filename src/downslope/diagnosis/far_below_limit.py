@@ -1,0 +1,43 @@
+"""DS104: the steps were far shorter than the curvature allows."""
+
+from __future__ import annotations
+
+import math
+
+from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, peak_rate
+from downslope.records import Finding, Run, Verdict
+from downslope.records.figures import figure, plural
+
+SAFE_SHARE = 0.5
+"""Share of the limit that is compared with and advised: no direction overshoots there."""
+
+FAR = 10
+"""How many times longer the step must be allowed to be: below that the descent is not slow because of it."""
+
+
+def find(run: Run) -> Finding | None:
+    """Explain an unfinished full-batch descent by a learning rate far below the stability limit."""
+    better = SAFE_SHARE * full_batch_limit(run)
+    longer = better / peak_rate(run)
+    unfinished = run.verdict in (Verdict.BUDGET, Verdict.STOPPED) and not run.gap <= run.spec.tolerance
+    if not unfinished or not _limit_holds(run) or not longer >= FAR:
+        return None
+    evidence = (
+        f"learning rate {figure(peak_rate(run))} is {figure(2 * longer, 2)} times below the stability limit "
+        f"{figure(full_batch_limit(run))}"
+    )
+    remedy = f"try --learning-rate {figure(better, 2)}, or leave it to auto"
+    if math.isfinite(run.predicted_passes):
+        evidence += f"; at this rate about {plural(run.predicted_passes, 'more pass', 'more passes')} would be needed"
+        remedy += f": about {plural(max(run.predicted_passes / longer, 1), 'pass', 'passes')} instead"
+    return Finding("DS104", "Learning rate far below the stability limit", evidence, remedy)
+
+
+def _limit_holds(run: Run) -> bool:
+    """Return whether the limit measured at the start governs every step of this run."""
+    return (
+        run.setting("method") == "full-batch"
+        and run.setting("rule") == "plain"
+        and run.setting("schedule") in ("constant", "auto")
+        and run.setting("loss") in STEEPEST_AT_START
+    )

@@ -1,0 +1,35 @@
+"""DS402: what was gained on the training rows is lost on the held-out ones."""
+
+from __future__ import annotations
+
+from downslope.diagnosis.facts import lost_on_holdout, number, rows_per_feature
+from downslope.records import Finding, Run
+from downslope.records.figures import figure, share
+from downslope.records.scores import SCORES
+
+LOST = 0.25
+"""Share of the gain over the baseline that must be lost: chance alone takes less on a hundred rows or more."""
+
+ROWS = 100
+"""Fewest held-out rows for that to hold."""
+
+FEW = 20.0
+"""Training rows per weight below which a linear model can learn its rows by heart; above it the optimism,
+about one weight's share of the noise each, is too small to explain such a loss."""
+
+
+def find(run: Run) -> Finding | None:
+    """Explain a loss on randomly held-out rows by too many weights for too few rows."""
+    name, lost = lost_on_holdout(run)
+    rows = rows_per_feature(run)
+    if run.spec.holdout_by is not None or run.data.holdout_rows < ROWS or not lost > LOST or rows >= FEW:
+        return None
+    l2 = number(run, "l2")
+    larger = f"--l2 {figure(max(10 * l2, 1e-3), 2)}" if l2 >= 0 else "a larger --l2"
+    return Finding(
+        "DS402",
+        "Learned the training rows by heart",
+        f"{SCORES[name].label} {figure(run.train[name])} on training rows but {figure(run.holdout[name])} on held-out "
+        f"ones: {share(min(lost, 9.99))} of the gain is lost; there are only {figure(rows, 2)} rows for each weight",
+        f"try {larger}, leave out columns, or train on more rows",
+    )

@@ -1,0 +1,37 @@
+"""DS102: single batches are steeper than all examples together."""
+
+from __future__ import annotations
+
+from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, number, peak_rate
+from downslope.records import Finding, Run, Verdict
+from downslope.records.figures import figure, plural
+
+SMALLER = 4
+"""Factor to advise: the mean curvature of a batch is an average over its examples, so its excess falls with
+the rate and with the batch size alike; a factor of four leaves room without slowing the descent to a crawl."""
+
+
+def find(run: Run) -> Finding | None:
+    """Explain a divergence of a sampled method at a rate that full-batch steps would bear.
+
+    Only for losses whose curvature is largest at the start: there full-batch steps at this rate cannot
+    diverge, so what diverged is the difference between a batch and the whole.
+    """
+    rate, limit, batch = peak_rate(run), full_batch_limit(run), _batch_size(run)
+    bears = run.setting("loss") in STEEPEST_AT_START and run.setting("rule") == "plain" and rate <= limit
+    if run.verdict != Verdict.DIVERGED or not bears or not batch < run.data.train_rows:
+        return None
+    return Finding(
+        "DS102",
+        "Single batches are steeper than the whole",
+        f"learning rate {figure(rate)} is within the stability limit {figure(limit)} of full-batch steps, so it "
+        f"was the batches of {plural(batch, 'example')}, some of them steeper than the whole, that threw it out",
+        f"try --learning-rate {figure(rate / SMALLER, 2)}, a batch size above {batch:.0f}, or leave both to auto",
+    )
+
+
+def _batch_size(run: Run) -> float:
+    method = run.setting("method")
+    if method == "stochastic":
+        return 1
+    return number(run, "batch_size") if method == "mini-batch" else float("inf")
