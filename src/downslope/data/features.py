@@ -1,0 +1,159 @@
+"""Features: from a table and a Spec to examples that a model can be trained on.
+
+The target is checked, the hold-out split off, the plan fitted on the training rows, and both parts are
+encoded by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data.blocks import Block, Examples
+from downslope.data.columns import kind_of
+from downslope.data.encode import Decoded, Rows, encode_codes, encode_numbers, in_parallel
+from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
+from downslope.data.fit_plan import Fitted, fit_column, keep_labels_if_alone, treatment_of
+from downslope.data.holdout import Split, split
+from downslope.data.plan import Plan
+from downslope.data.table import Table
+from downslope.data.target import Target, check_weights, target_of, weights_of
+from downslope.errors import ColumnError, TargetError
+from downslope.records.run import ColumnSummary, DataSummary
+from downslope.records.spec import Spec
+from downslope.types import Vector
+
+__all__ = ["CategoryFeature", "LeftOut", "NumberFeature", "Plan", "Prepared", "prepare"]
+
+SMALL_CELLS = 4_000_000
+"""Rows times features up to which everything is float64: 32 MB, and the last digits come for nothing."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table made ready.
+
+    train, holdout: the examples; holdout is None where none were kept aside. plan: how columns became features.
+    classes: names in the order of the class index, empty for a number. loss: what is minimised, never "auto".
+    holdout_rows: (rows held out,) their indices in the table, rising. notes: what was done unasked, in sentences.
+    """
+
+    train: Examples
+    holdout: Examples | None
+    plan: Plan
+    summary: DataSummary
+    classes: tuple[str, ...]
+    loss: str
+    holdout_rows: NDArray[np.intp]
+    notes: tuple[str, ...] = ()
+
+
+def prepare(table: Table, spec: Spec, *, target: object | None = None, weights: object | None = None) -> Prepared:
+    """Turn a table into examples.
+
+    target, weights: the name of a column, or an array with a value for each row; else as ``spec`` names them.
+    Raises ColumnError, TargetError, WeightsError or OptionError.
+    """
+    goal = target_of(table, spec, target)
+    row_weights = weights_of(table, spec, weights)
+    parts = split(table, spec, goal)
+    _check_training(parts, goal, row_weights)
+    asides = {name for name in (spec.target, spec.weights, target, weights) if isinstance(name, str)}
+    names = [name for name in table.names if name not in asides and name not in spec.drop]
+    fitted = _fit_columns(table, names, parts, spec)
+    plan = _plan(fitted, spec, table)
+    decoded: Decoded = {key: value for each in fitted for key, value in (each.decoded or {}).items()}
+
+    def examples(rows: Rows) -> Examples:
+        return _examples(plan, decoded, rows, table.rows, goal.values, row_weights)
+
+    held = parts.holdout
+    return Prepared(
+        train=examples(parts.train),
+        holdout=None if held is None else examples(held),
+        plan=plan,
+        summary=_summary(table, spec, goal, parts, names, fitted),
+        classes=goal.classes,
+        loss=goal.loss,
+        holdout_rows=np.empty(0, np.intp) if held is None else held,
+        notes=parts.notes,
+    )
+
+
+def _check_training(parts: Split, goal: Target, weights: Vector | None) -> None:
+    if parts.train is None:
+        return
+    values = goal.values[parts.train]
+    if values.size == 0 or values.min() == values.max():
+        message = f'the target "{goal.name}" is constant in the training part; change --seed, --holdout or --holdout-by'
+        raise TargetError(message)
+    if weights is not None:
+        check_weights(weights[parts.train], "weights", "row of the training part")
+
+
+def _fit_columns(table: Table, names: Sequence[str], parts: Split, spec: Spec) -> list[Fitted]:
+    def fit(name: str) -> Fitted:
+        column = table.column(name)
+        if name == spec.holdout_by and kind_of(column.type) in ("category", "boolean"):
+            reason = "its groups divide training from hold-out"
+            return Fitted("category", int(column.null_count), left_out=LeftOut(name, "category", reason))
+        return fit_column(column, name, parts.train, standardize=spec.standardize)
+
+    return keep_labels_if_alone(in_parallel(fit, names))
+
+
+def _plan(fitted: Sequence[Fitted], spec: Spec, table: Table) -> Plan:
+    kept = [each for each in fitted if each.left_out is None]
+    left_out = tuple(each.left_out for each in fitted if each.left_out is not None)
+    if not kept:
+        reasons = "; ".join(f'"{each.column}" is left out ({each.reason})' for each in left_out[:3])
+        message = f"no column of {table.source} is left to learn from{': ' if reasons else ''}{reasons}; add features"
+        raise ColumnError(message)
+    numbers = tuple(feature for each in kept for feature in each.numbers)
+    categories = tuple(feature for each in kept for feature in each.categories)
+    cells = table.rows * sum(each.features for each in kept)
+    precision = ("float64" if cells <= SMALL_CELLS else "float32") if spec.precision == "auto" else spec.precision
+    return Plan(numbers, categories, left_out, precision)
+
+
+def _examples(
+    plan: Plan, decoded: Decoded, rows: Rows, count: int, target: Vector, weights: Vector | None
+) -> Examples:
+    numbers = encode_numbers(plan.numbers, decoded, rows, count, np.dtype(plan.precision))
+    codes = encode_codes(plan.categories, decoded, rows, count)
+    return Examples(
+        blocks=(Block(0, numbers, codes),),
+        levels=plan.levels,
+        target=target if rows is None else target[rows],
+        weights=weights if weights is None or rows is None else weights[rows],
+        center=plan.center,
+        scale=plan.scale,
+        applied=True,
+    )
+
+
+def _summary(
+    table: Table, spec: Spec, goal: Target, parts: Split, names: Sequence[str], fitted: Sequence[Fitted]
+) -> DataSummary:
+    train = table.rows if parts.train is None else int(parts.train.shape[0])
+    held = 0 if parts.holdout is None else int(parts.holdout.shape[0])
+    columns = tuple(
+        ColumnSummary(
+            name, each.kind, treatment_of(each, standardize=spec.standardize),
+            each.features if each.left_out is None else 0, each.missing,
+        )
+        for name, each in zip(names, fitted, strict=True)
+    )  # fmt: skip
+    return DataSummary(
+        rows=train + held,
+        train_rows=train,
+        holdout_rows=held,
+        dropped_rows=table.rows - train - held,
+        features=sum(each.features for each in columns),
+        columns=columns,
+        target_kind=goal.kind,
+        classes=goal.classes,
+    )

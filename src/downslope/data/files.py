@@ -1,0 +1,204 @@
+"""Files: which ones a path, glob or folder means, of which format, and what to say when one is broken."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from downslope.data.arrow import arrow
+from downslope.data.database import connection, selected, sentence
+from downslope.errors import ColumnError, SourceError, nearest
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
+FORMATS = {
+    ".csv": "CSV", ".tsv": "TSV", ".txt": "CSV", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
+    ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow",
+}  # fmt: skip
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\x1f\x8b": "", b"PK\x03\x04": "", b"SQLite": ""}
+SMALL = 4096  # bytes: a file up to this size is looked at for being blank
+
+
+def format_of(path: Path) -> tuple[str, str | None]:
+    """Return the format and the compression that the name of a file promises; "" where it promises none."""
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    stem = path.with_suffix("") if compression else path
+    return FORMATS.get(stem.suffix.lower(), ""), compression
+
+
+def files_of(source: str) -> list[Path]:
+    """Return the files that a path, glob or folder means, sorted; raises SourceError where there are none."""
+    if re.match(r"\w[\w+.-]+://", source):
+        message = f"{source} is an address, and nothing is fetched over the network; save it to a file first"
+        raise SourceError(message)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = sorted(_tables_in(path))
+        if not found:
+            message = f"the folder {source} holds no table; expected one of {', '.join(FORMATS)}"
+            raise SourceError(message)
+        return found
+    if path.exists():
+        return [path]
+    if glob.has_magic(source):
+        found = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if Path(each).is_file())
+        if not found:
+            message = f"no file matches {source}; check the folder and the pattern"
+            raise SourceError(message)
+        return found
+    message = f"no such file: {source}{_neighbours(path)}"
+    raise SourceError(message)
+
+
+def _tables_in(folder: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith((".", "_"))]
+        for name in names:
+            path = Path(where, name)
+            if not name.startswith((".", "_")) and format_of(path)[0]:
+                yield path
+
+
+def _neighbours(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f", because there is no folder {folder}"
+    return nearest(path.name, sorted(each.name for each in folder.iterdir() if not each.name.startswith(".")))
+
+
+def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
+    """Return the rows of the files that ``source`` means as one ``pyarrow.Table``; raises SourceError."""
+    paths = files_of(source)
+    formats = {_checked_format(path) for path in paths}
+    if len(formats) > 1:
+        message = f"{source} holds files of different formats ({', '.join(sorted(formats))}); name one with a glob"
+        raise SourceError(message)
+    only = formats.pop()
+    import duckdb
+
+    try:
+        return _read(paths, only, source, where, drop)
+    except (duckdb.Error, arrow().ArrowException, OSError, EOFError) as error:
+        raise SourceError(_complaint(paths, source, only, where, error)) from None
+
+
+def _read(paths: list[Path], only: str, source: str, where: str | None, drop: Sequence[str]) -> Any:
+    import duckdb
+
+    try:
+        return _select(_relation(paths, only, whole_sample=False), paths, only, source, where, drop)
+    except duckdb.ConversionException:
+        if only not in ("CSV", "TSV", "JSON"):
+            raise
+        # The first rows promised another type than later ones hold: look at all of them.
+        return _select(_relation(paths, only, whole_sample=True), paths, only, source, where, drop)
+
+
+def _select(
+    relation: DuckDBPyRelation, paths: list[Path], only: str, source: str, where: str | None, drop: Sequence[str]
+) -> Any:
+    names = _own_names(relation.columns, paths, only)
+    check_drop(names, drop, source)
+    return selected(relation, names, where=where, drop=drop, rename=names != relation.columns)
+
+
+def check_drop(names: Sequence[str], drop: Sequence[str], source: str) -> None:
+    """Raise ColumnError unless every column to leave out is there."""
+    for name in drop:
+        if name not in names:
+            message = f'there is no column "{name}" to drop in {source}{nearest(name, names)}'
+            raise ColumnError(message)
+
+
+def _own_names(names: list[str], paths: list[Path], only: str) -> list[str]:
+    if only != "Parquet" or len(paths) > 1 or not any(re.search(r"_\d+$", name) for name in names):
+        return names
+    own: list[str] = list(_parquet().read_schema(paths[0]).names)
+    return own if len(own) == len(names) == len(set(own)) else names
+
+
+def _parquet() -> Any:
+    return import_module("pyarrow.parquet")
+
+
+def _relation(paths: list[Path], only: str, *, whole_sample: bool) -> DuckDBPyRelation:
+    cursor = connection()
+    names = [str(path) for path in paths]
+    several = len(paths) > 1
+    if only == "Parquet" and not any(format_of(path)[1] for path in paths):
+        return cursor.read_parquet(names, union_by_name=several)
+    if only in ("Parquet", "Arrow"):
+        return cursor.from_arrow(_open_arrow(paths, only))
+    sample = -1 if whole_sample else None
+    listed = cast("str", names)  # a list is taken too, though DuckDB's stubs do not say so
+    if only == "JSON":
+        return cursor.read_json(listed, union_by_name=several, sample_size=sample)
+    delimiter = "\t" if only == "TSV" else None
+    return cursor.read_csv(listed, union_by_name=several, sample_size=sample, delimiter=delimiter)
+
+
+def _open_arrow(paths: list[Path], only: str) -> Any:
+    tables = [_arrow_file(path, only) for path in paths]
+    return tables[0] if len(tables) == 1 else arrow().concat_tables(tables, promote_options="permissive")
+
+
+def _arrow_file(path: Path, only: str) -> Any:
+    pyarrow = arrow()
+    packed = format_of(path)[1]
+    if packed:
+        with pyarrow.input_stream(str(path), compression=packed) as stream:
+            source = pyarrow.BufferReader(stream.read())
+    else:
+        source = pyarrow.memory_map(str(path))
+    if only == "Parquet":
+        return _parquet().read_table(source)
+    try:
+        return pyarrow.ipc.open_file(source).read_all()
+    except pyarrow.ArrowInvalid:
+        source.seek(0)
+        return pyarrow.ipc.open_stream(source).read_all()
+
+
+def _checked_format(path: Path) -> str:
+    """Return the format of one file, after a look at its size and first bytes; raises SourceError."""
+    promised, compression = format_of(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(SMALL)
+    except OSError as error:
+        message = f"{path} cannot be opened: {error.strerror or error}"
+        raise SourceError(message) from None
+    if size == 0 or (not compression and size <= SMALL and not head.strip()):
+        message = f"{path} is empty; give a file with a header and rows"
+        raise SourceError(message)
+    if promised:
+        return promised
+    looks = next((each for magic, each in MAGIC.items() if head.startswith(magic)), "CSV")
+    if not looks or (b"\0" in head[:512] and looks == "CSV"):
+        message = f"{path} is in no format that can be read; expected one of {', '.join(FORMATS)}"
+        raise SourceError(message)
+    return looks
+
+
+def _complaint(paths: list[Path], source: str, only: str, where: str | None, error: Exception) -> str:
+    import duckdb
+
+    text = sentence(error)
+    broken = next((str(path) for path in paths if str(path) in text), str(paths[0]) if len(paths) == 1 else source)
+    if where is not None and isinstance(error, duckdb.ConversionException) and "CSV Error" not in str(error):
+        return f"--where does not work: {text}"
+    if only in ("Parquet", "Arrow"):
+        return f"{broken} is not a whole {only} file: it is truncated, damaged, or of another format; write it again"
+    if re.search(r"gzip|zstd|zlib|decompress", text, re.IGNORECASE):
+        return f"{broken} is not a whole compressed file: it is truncated or not compressed at all; fetch it again"
+    if re.search(r"unicode|utf-?8", text, re.IGNORECASE):
+        return f"{broken} is not UTF-8 text; convert it first, for example with: iconv -f GBK -t UTF-8"
+    return f"{broken} cannot be read as {only}: {text}"

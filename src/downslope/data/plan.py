@@ -1,0 +1,166 @@
+"""The plan: how the columns of a table become the features of a model. It is data, saved with the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from downslope.data.arrow import arrow
+from downslope.data.columns import Levels, Numbers, kind_of, levels_of, numbers_of, parts_of
+from downslope.data.encode import Decoded, Key, decode, encode_codes, encode_numbers, in_parallel, source_key
+from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
+from downslope.data.table import Table
+from downslope.errors import ColumnError, nearest
+from downslope.types import Codes, FloatArray, JsonValue, Vector
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How columns become features, learned from the training rows and applied alike ever after.
+
+    numbers: the p number features. categories: the q categories and their levels.
+    left_out: the columns that are not learned from. precision: "float32" or "float64", of the numbers.
+    """
+
+    numbers: tuple[NumberFeature, ...]
+    categories: tuple[CategoryFeature, ...]
+    left_out: tuple[LeftOut, ...]
+    precision: str
+
+    @cached_property
+    def center(self) -> Vector:
+        """What was taken off each number feature, (p,), in original units."""
+        return np.array([each.center for each in self.numbers], dtype=np.float64)
+
+    @cached_property
+    def scale(self) -> Vector:
+        """What each number feature was then divided by, (p,), in original units."""
+        return np.array([each.scale for each in self.numbers], dtype=np.float64)
+
+    @property
+    def levels(self) -> int:
+        """m, the levels of all categories together."""
+        return sum(each.size for each in self.categories)
+
+    @property
+    def features(self) -> int:
+        """d = p + m."""
+        return len(self.numbers) + self.levels
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the columns that a table must have."""
+        return tuple(dict.fromkeys(each.column for each in (*self.numbers, *self.categories)))
+
+    def feature_names(self) -> list[str]:
+        """Return the d names: the numbers, then the levels."""
+        return [each.name for each in self.numbers] + [
+            name for each in self.categories for name in each.feature_names()
+        ]
+
+    def encode(self, table: Table) -> tuple[FloatArray, Codes]:
+        """Return the numbers (n, p) and codes (n, q) of a table, exactly as the training rows were encoded.
+
+        Columns that the plan does not know are ignored. Raises ColumnError where a column is absent or
+        holds another kind of value than in training.
+        """
+        absent = [name for name in self.inputs if name not in table.names]
+        if absent:
+            others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            message = (
+                f'the model needs the column "{absent[0]}"{others}, which {table.source} lacks'
+                f"{nearest(absent[0], table.names)}; rename the column or add it"
+            )
+            raise ColumnError(message)
+        decoded = self._decode(table)
+        numbers = encode_numbers(self.numbers, decoded, None, table.rows, np.dtype(self.precision))
+        return numbers, encode_codes(self.categories, decoded, None, table.rows)
+
+    def _decode(self, table: Table) -> Decoded:
+        kinds: dict[Key, str] = {source_key(each): each.kind for each in self.numbers}
+        kinds |= {(each.column, each.part): each.kind for each in self.categories}
+
+        def work(key: Key) -> Numbers | Levels:
+            return _fitting(table.column(key[0]), key, kinds[key])
+
+        return dict(zip(kinds, in_parallel(work, kinds), strict=True))
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the plan as plain values."""
+        return {
+            "numbers": [asdict(each) for each in self.numbers],
+            "categories": [{**asdict(each), "levels": list(each.levels)} for each in self.categories],
+            "left_out": [asdict(each) for each in self.left_out],
+            "precision": self.precision,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, JsonValue]) -> Plan:
+        """Return the plan that ``to_json`` gave."""
+        return cls(
+            tuple(NumberFeature(**each) for each in values["numbers"]),
+            tuple(_category(each) for each in values["categories"]),
+            tuple(LeftOut(**each) for each in values["left_out"]),
+            values["precision"],
+        )
+
+
+def _category(values: dict[str, JsonValue]) -> CategoryFeature:
+    rest = {name: value for name, value in values.items() if name != "levels"}
+    return CategoryFeature(levels=tuple(values["levels"]), **rest)
+
+
+def _fitting(column: Any, key: Key, trained: str) -> Numbers | Levels:
+    """Return a column decoded as the kind it had in training; raises ColumnError where it cannot be."""
+    name, part = key
+    here = kind_of(column.type)
+    if column.null_count == len(column):
+        return _all_missing(column, key, trained)
+    if trained in ("number", "boolean"):
+        return _as_numbers(column, name, trained, here)
+    if trained == "category":
+        types = arrow().types
+        if here in ("category", "boolean") or types.is_integer(column.type):
+            return levels_of(column)
+    elif here == trained and part in parts_of(column.type):
+        return decode(column, key, here)
+    elif here == "date" and trained == "date":
+        return decode(column.cast(arrow().timestamp("us")), key, here)  # a date is its midnight
+    raise ColumnError(_differs(name, trained, here, column))
+
+
+def _as_numbers(column: Any, name: str, trained: str, here: str) -> Numbers:
+    if here not in ("number", "boolean"):
+        raise ColumnError(_differs(name, trained, here, column))
+    numbers = numbers_of(column, name)
+    if trained == "boolean" and here == "number":
+        present = numbers.values if numbers.missing is None else numbers.values[~numbers.missing]
+        if not bool(np.isin(present, (0, 1)).all()):
+            raise ColumnError(_differs(name, trained, here, column))
+    return numbers
+
+
+def _all_missing(column: Any, key: Key, trained: str) -> Numbers | Levels:
+    pyarrow = arrow()
+    if trained == "category":
+        return levels_of(pyarrow.chunked_array([pyarrow.nulls(len(column), pyarrow.string())]))
+    empty = pyarrow.chunked_array([pyarrow.nulls(len(column), pyarrow.timestamp("us"))])
+    return decode(empty if key[1] else pyarrow.chunked_array([pyarrow.nulls(len(column))]), key, trained)
+
+
+_WORDS = {
+    "number": "numbers", "boolean": "true or false", "category": "text", "date": "dates", "time": "times of day",
+    "nested": "lists or structs", "binary": "binary values",
+}  # fmt: skip
+
+
+def _differs(name: str, trained: str, here: str, column: Any) -> str:
+    row = next(index for index in range(len(column)) if column[index].is_valid)
+    shown = str(column[row].as_py())
+    return (
+        f'column "{name}" held {_WORDS[trained]} in training but holds {_WORDS.get(here, here)} here '
+        f"(row {row + 1}: {shown[:40]!r}); give it the same kind of values"
+    )

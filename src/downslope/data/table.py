@@ -1,0 +1,53 @@
+"""A table: columns by name, whatever they were read from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from downslope.errors import ColumnError, SourceError, nearest
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows held in memory as Arrow columns.
+
+    arrow: a ``pyarrow.Table``. source: what it was read from, in words. rows: rows read.
+    """
+
+    arrow: Any
+    source: str
+    rows: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names, in order."""
+        return tuple(self.arrow.column_names)
+
+    def column(self, name: str, use: str = "column") -> Any:
+        """Return the ``pyarrow.ChunkedArray`` called ``name``; raises ColumnError with the nearest names.
+
+        ``use`` says in the message what the column was wanted for, such as "target".
+        """
+        names = self.names
+        if name not in names:
+            message = f'there is no {use} "{name}" in {self.source}{nearest(name, names)}'
+            raise ColumnError(message)
+        return self.arrow.column(names.index(name))
+
+
+def as_table(arrow_table: Any, source: str) -> Table:
+    """Return a Table around a ``pyarrow.Table``; raises SourceError unless it has rows and distinct names."""
+    names: list[str] = arrow_table.column_names
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        message = f'{source} has more than one column named "{twice[0]}"; rename all but one of them'
+        raise SourceError(message)
+    if arrow_table.num_columns == 0:
+        message = f"{source} has no columns; give a table with a target and at least one feature"
+        raise SourceError(message)
+    if arrow_table.num_rows == 0:
+        message = f"{source} has columns but no rows; give a table with data"
+        raise SourceError(message)
+    return Table(arrow_table, source, int(arrow_table.num_rows))

@@ -1,0 +1,215 @@
+"""The target and the weights: what is to be predicted, whether the loss suits it, how much each row counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data.arrow import arrow
+from downslope.data.columns import kind_of, levels_of, numbers_of, text_names
+from downslope.data.objects import column_of
+from downslope.data.table import Table
+from downslope.errors import ColumnError, OptionError, SourceError, TargetError, WeightsError
+from downslope.records.spec import Spec
+from downslope.types import Vector
+
+CLASSIFICATION = ("log", "softmax", "hinge", "squared-hinge")
+MOST_CLASSES = 1000
+"""Classes up to which a target is taken for one: a weight for each feature and class must fit in memory."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted.
+
+    name: for messages. values: (n,) float64, a number or a class index, of no meaning where not present.
+    present: (n,) bool, or None where every row has a target. kind: number, boolean or category.
+    classes: sorted names, empty for a number. loss: the loss, never "auto".
+    """
+
+    name: str
+    values: Vector
+    present: NDArray[np.bool_] | None
+    kind: str
+    classes: tuple[str, ...]
+    loss: str
+
+
+def target_of(table: Table, spec: Spec, given: object | None) -> Target:
+    """Return the target of a table, or the one given as an array; raises TargetError, ColumnError, OptionError."""
+    name, column = _column(table, spec, given)
+    kind = kind_of(column.type)
+    if column.null_count == len(column):
+        message = f'the target "{name}" is missing in every row; choose another target'
+        raise TargetError(message)
+    if kind not in ("number", "boolean", "category"):
+        message = f'the target "{name}" holds {kind} values; choose a column of numbers, text, or true and false'
+        raise TargetError(message)
+    classes_wanted = spec.loss in CLASSIFICATION or (spec.loss == "auto" and kind != "number")
+    target = (_classes if classes_wanted else _numbers)(column, name, kind, spec.loss)
+    if spec.class_weight is not None and not target.classes:
+        message = f'class-weight needs classes, but the target "{name}" is a number; leave class-weight out'
+        raise OptionError(message)
+    return target
+
+
+def _column(table: Table, spec: Spec, given: object | None) -> tuple[str, Any]:
+    if given is None:
+        if not spec.target:
+            message = f"no target was named; choose one of the columns with --target{_some(table.names)}"
+            raise TargetError(message)
+        return spec.target, table.column(spec.target, "target")
+    if isinstance(given, str):
+        return given, table.column(given, "target")
+    name = spec.target or "target"
+    return name, _array(given, name, table, TargetError)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    listed = ", ".join(f'"{each}"' for each in names[:8])
+    return f": {listed}{' and others' if len(names) > 8 else ''}"
+
+
+def _array(given: object, name: str, table: Table, error: type[TargetError | WeightsError]) -> Any:
+    """Return an array given next to the table as an Arrow column of the same length."""
+    pyarrow = arrow()
+    try:
+        column = column_of(given)
+    except (pyarrow.ArrowException, TypeError, ValueError, SourceError) as cause:
+        message = f'"{name}" cannot be read as one column: {str(cause).splitlines()[0].rstrip(".")}'
+        raise error(message) from None
+    if len(column) != table.rows:
+        message = f'"{name}" has {len(column):,} values for {table.rows:,} rows; give one value a row'
+        raise error(message)
+    return column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.chunked_array([column])
+
+
+def _classes(column: Any, name: str, kind: str, loss: str) -> Target:
+    if kind == "category":
+        levels = levels_of(column)
+        codes, names = levels.codes, text_names(levels.names, np.arange(len(levels.names)))
+    else:
+        codes, names = _number_classes(column, name, kind)
+    _check_classes(names, name)
+    classes = tuple(sorted(names)) if kind == "category" else tuple(names)
+    place = {each: index for index, each in enumerate(classes)}
+    rank = np.array([*(place[each] for each in names), 0], dtype=np.float64)  # code -1 points at the end
+    present = codes >= 0
+    chosen = ("log" if len(names) == 2 else "softmax") if loss == "auto" else loss
+    values = np.take(rank, codes)
+    return Target(name, values, None if present.all() else present, _kind(kind), classes, chosen)
+
+
+def _kind(kind: str) -> str:
+    return "boolean" if kind == "boolean" else "category"
+
+
+def _number_classes(column: Any, name: str, kind: str) -> tuple[NDArray[np.int32], list[str]]:
+    """Return codes into the distinct values, rising, and their names; -1 where missing."""
+    numbers = _finite(column, name)
+    present = np.ones(len(column), np.bool_) if numbers.missing is None else ~numbers.missing
+    distinct, places = np.unique(numbers.values[present], return_inverse=True)
+    codes = np.full(len(column), -1, np.int32)
+    codes[present] = places
+    if kind == "boolean":
+        return codes, [("false", "true")[int(each)] for each in distinct]
+    return codes, [_number_name(each.item()) for each in distinct]
+
+
+def _number_name(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 2**63 else repr(value)
+
+
+def _check_classes(names: list[str], name: str) -> None:
+    if len(names) < 2:
+        message = f'the target "{name}" is constant, always {names[0] if names else "missing"}; choose another target'
+        raise TargetError(message)
+    if len(names) > MOST_CLASSES:
+        message = (
+            f'the target "{name}" has {len(names):,} distinct values, above the {MOST_CLASSES:,} classes that can '
+            "be learned; choose another target or a loss for numbers"
+        )
+        raise TargetError(message)
+
+
+def _finite(column: Any, name: str) -> Any:
+    try:
+        return numbers_of(column, name)
+    except ColumnError as error:
+        message = f"the target {error}"
+        raise TargetError(message) from None
+
+
+def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
+    if kind == "category":
+        message = (
+            f'the target "{name}" is text, but the {loss} loss needs numbers; '
+            "leave --loss out, or choose a target of numbers"
+        )
+        raise TargetError(message)
+    numbers = _finite(column, name)
+    values = numbers.values.astype(np.float64)
+    present = None if numbers.missing is None else ~numbers.missing
+    seen = values if present is None else values[present]
+    if seen.size == 0 or seen.min() == seen.max():
+        what = "missing in every row" if seen.size == 0 else f"constant, always {seen[0]:g}"
+        message = f'the target "{name}" is {what}; choose another target'
+        raise TargetError(message)
+    if loss == "poisson":
+        _check_counts(values, present, name)
+    shown = "boolean" if kind == "boolean" else "number"
+    return Target(name, values, present, shown, (), "squared" if loss == "auto" else loss)
+
+
+def _check_counts(values: Vector, present: NDArray[np.bool_] | None, name: str) -> None:
+    wrong = (values < 0) | (values != np.floor(values))
+    if present is not None:
+        wrong &= present
+    if wrong.any():
+        row = int(wrong.argmax())
+        what = "negative" if values[row] < 0 else "not whole"
+        message = (
+            f'the poisson loss needs counts 0, 1, 2, ..., but the target "{name}" is {what} in row {row + 1} '
+            f"({values[row]:g}); choose another loss, such as squared"
+        )
+        raise TargetError(message)
+
+
+def weights_of(table: Table, spec: Spec, given: object | None) -> Vector | None:
+    """Return the weight of each row, (n,) float64, or None for all alike; raises WeightsError, ColumnError."""
+    if given is None and spec.weights is None:
+        return None
+    name = given if isinstance(given, str) else spec.weights or "weights"
+    if given is None or isinstance(given, str):
+        column = table.column(name, "weights column")
+    else:
+        column = _array(given, name, table, WeightsError)
+    if kind_of(column.type) not in ("number", "boolean"):
+        message = f'the weights "{name}" are not numbers; give a column of numbers that are not negative'
+        raise WeightsError(message)
+    try:
+        numbers = numbers_of(column, name)
+    except ColumnError as error:
+        message = f"the weights {error}"
+        raise WeightsError(message) from None
+    if numbers.missing is not None:
+        row = int(numbers.missing.argmax())
+        message = f'the weights "{name}" are missing in row {row + 1}; give every row a weight'
+        raise WeightsError(message)
+    values = numbers.values.astype(np.float64)
+    if (values < 0).any():
+        row = int((values < 0).argmax())
+        message = f'the weights "{name}" are negative in row {row + 1} ({values[row]:g}); give weights of 0 or more'
+        raise WeightsError(message)
+    check_weights(values, name, "row")
+    return values
+
+
+def check_weights(values: Vector, name: str, where: str) -> None:
+    """Raise WeightsError where every weight is zero."""
+    if not values.any():
+        message = f'the weights "{name}" are zero in every {where}; give some rows a weight above 0'
+        raise WeightsError(message)
