@@ -1,5 +1,6 @@
-"""The nouns of a training: what was asked (``spec``) and what happened (``run``)."""
+"""The nouns of a training: what was asked (``spec``), what happened (``run``), and several side by side."""
 
+from downslope.records.comparison import RaceEntry, RaceResult, Reached, SweepCell, SweepResult, Zone
 from downslope.records.run import (
     Choice,
     Coefficient,
@@ -24,10 +25,16 @@ __all__ = [
     "Finding",
     "GapKind",
     "Predictor",
+    "RaceEntry",
+    "RaceResult",
+    "Reached",
     "Run",
     "Setting",
     "Spec",
     "StepRecord",
+    "SweepCell",
+    "SweepResult",
     "Verdict",
+    "Zone",
     "settings",
 ]

@@ -1,0 +1,160 @@
+"""A run directory to its run, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from downslope.data.arrow import arrow
+from downslope.errors import InputError, RunError, nearest
+from downslope.records import GapKind, Predictor, Run, StepRecord
+from downslope.records.files import run_from_json
+from downslope.store.directory import PARTIAL
+from downslope.store.writing import FORMAT, MODEL, parquet
+from downslope.types import JsonValue
+
+LATEST = "latest"
+"""Stands for the run that was written last."""
+
+
+@dataclass(frozen=True)
+class BrokenRun:
+    """A run directory that cannot be read. problem: one sentence saying why."""
+
+    run: str
+    path: str
+    problem: str
+
+
+def load(run: str | Path, runs: str | Path = "runs") -> Run:
+    """Return a saved run, its steps and its model, given its path, its name under ``runs``, or ``latest``.
+
+    Raises RunError where there is none, where any of its files is missing or altered, and where a newer
+    version wrote it.
+    """
+    path = find(run, runs)
+    manifest = _manifest(path)
+    files = {name: _checked(path, name, digest) for name, digest in _hashes(path, manifest).items()}
+    found = _record(path, files.get("run.json", b""))
+    steps = _steps(path, files.get("steps.parquet", b""))
+    return replace(found, steps=steps, model=_model(path, files), path=str(path))
+
+
+def find(run: str | Path, runs: str | Path = "runs") -> Path:
+    """Return the directory of a run, given its path, its name under ``runs``, or ``latest``; raises RunError."""
+    folder, name = Path(runs), str(run)
+    if name == LATEST and not (folder / name).exists():
+        written = [each for each in list_runs(runs) if isinstance(each, Run) and each.path]
+        if not written:
+            message = f'there is no run under "{folder}" yet; train one with downslope fit, or name another --runs'
+            raise RunError(message)
+        return Path(str(written[-1].path))
+    for path in (folder / name, Path(name)):
+        if name and path.is_dir() and not path.name.startswith(PARTIAL):
+            return path
+    known = [path.name for path in _directories(folder)]
+    message = f'there is no run called "{name}" under "{folder}"{nearest(name, known)}'
+    raise RunError(message)
+
+
+def list_runs(runs: str | Path = "runs") -> list[Run | BrokenRun]:
+    """Return every run under ``runs``, oldest first, without steps and model; the damaged ones as BrokenRun.
+
+    Only the record is read and checked; ``load`` checks the rest.
+    """
+    found: list[tuple[str, Run | BrokenRun]] = []
+    for path in _directories(Path(runs)):
+        try:
+            manifest = _manifest(path)
+            digest = _hashes(path, manifest).get("run.json", "")
+            run = replace(_record(path, _checked(path, "run.json", digest)), path=str(path))
+            found.append((str(manifest.get("written", "")), run))
+        except RunError as error:
+            found.append(("", BrokenRun(path.name, str(path), str(error))))
+    return [run for _, run in sorted(found, key=lambda each: (each[0], each[1].run))]
+
+
+def _directories(runs: Path) -> list[Path]:
+    """Return the run directories under a folder: those with a manifest, and those that look as if they lost it."""
+    marks = ("manifest.json", "run.json", "spec.toml")
+    if not runs.is_dir():
+        return []
+    visible = (path for path in sorted(runs.iterdir()) if path.is_dir() and not path.name.startswith("."))
+    return [path for path in visible if any((path / mark).exists() for mark in marks)]
+
+
+def _damaged(path: Path, what: str) -> RunError:
+    return RunError(f'run "{path.name}" in "{path.parent}" is damaged: {what}; restore it from a copy, or fit again')
+
+
+def _manifest(path: Path) -> dict[str, JsonValue]:
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        if not (path / "run.json").exists():
+            message = f'"{path}" is not a run directory: it holds neither manifest.json nor run.json'
+            raise RunError(message) from None
+        raise _damaged(path, "manifest.json is missing") from None
+    except (OSError, ValueError) as error:
+        raise _damaged(path, "manifest.json cannot be read") from error
+    version = cast("dict[str, JsonValue]", manifest).get("format") if isinstance(manifest, dict) else None
+    if not isinstance(version, int):
+        raise _damaged(path, "manifest.json names no format version")
+    if version > FORMAT:
+        message = (
+            f'run "{path.name}" was written by a newer version of downslope (format {version}, this one reads up to '
+            f"{FORMAT}); upgrade downslope to read it"
+        )
+        raise RunError(message)
+    return cast("dict[str, JsonValue]", manifest)
+
+
+def _hashes(path: Path, manifest: dict[str, JsonValue]) -> dict[str, str]:
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise _damaged(path, "manifest.json lists no files")
+    return {str(name): str(digest) for name, digest in cast("dict[Any, Any]", files).items()}
+
+
+def _checked(path: Path, name: str, digest: str) -> bytes:
+    """Return the content of a file whose hash is as written."""
+    try:
+        content = (path / name).read_bytes()
+    except FileNotFoundError:
+        raise _damaged(path, f"{name} is missing") from None
+    except OSError as error:
+        raise _damaged(path, f"{name} cannot be read ({error.strerror})") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged(path, f"{name} is not as it was written")
+    return content
+
+
+def _record(path: Path, content: bytes) -> Run:
+    try:
+        return run_from_json(json.loads(content) | {"steps": []})
+    except (InputError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path, "run.json does not hold a run") from error
+
+
+def _steps(path: Path, content: bytes) -> tuple[StepRecord, ...]:
+    try:
+        rows: list[dict[str, Any]] = parquet().read_table(arrow().BufferReader(content)).to_pylist()
+        kinds = [GapKind(row.pop("gap_kind")) for row in rows]
+        return tuple(StepRecord(gap_kind=kind, **row) for row, kind in zip(rows, kinds, strict=True))
+    except (ValueError, TypeError, KeyError) as error:  # what Arrow raises is a ValueError too
+        raise _damaged(path, "steps.parquet does not hold steps") from error
+
+
+def _model(path: Path, files: dict[str, bytes]) -> Predictor | None:
+    parts = {name.removeprefix(MODEL): content for name, content in files.items() if name.startswith(MODEL)}
+    if not parts:
+        return None
+    from downslope.models.linear import LinearModel
+
+    try:
+        return LinearModel.from_files(parts)
+    except (InputError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, "model/ does not hold a model") from error
