@@ -1,0 +1,209 @@
+"""How far the minimum still is: a proof where there is one.
+
+Weak duality (Fenchel; Rockafellar 1970, theorem 31.1) bounds the minimum from below. For slopes v_i with
+``sum c_i v_i = 0`` (needed where an intercept is learned) and ``z = X'(c v) / sum c``,
+
+    F* >= D(v) = -(1 / sum c) sum c_i l*(v_i) - penalty*(-z),
+    penalty*(z) = sum_j max(|z_j| - l1, 0)^2 / (2 l2).
+
+At ``v_i = l'(s_i)`` and l1 = 0 the distance F - D is ``|grad_w F|^2 / (2 l2)``. Without l2 the penalty's
+conjugate is 0 or infinite; an l1 alone is served by shrinking v until z fits. For the squared loss the
+quadratic is known: ``F - F* = g' H^-1 g / 2``. Everything here is computed in float64 on the data as
+stored, and the rounding of the sums is added to the bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.models.linear import Objective, Point
+from downslope.types import Matrix, Vector
+
+ROUNDING = 1e-13
+"""Relative rounding allowed for in F and D; sums of slopes this close to zero count as balanced."""
+INTERCEPT_STEPS = 25
+FEASIBLE = 1e-9
+"""Share of the plain class frequencies mixed into a softmax to balance its classes exactly."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a certificate says of a point.
+
+    objective: F in float64. lower: a proved lower bound of the minimum, -inf where there is no proof.
+    gradient: of the smooth part of F, float64. point: the point, its intercept solved.
+    """
+
+    objective: float
+    lower: float
+    gradient: Point
+    point: Point
+
+    @property
+    def distance(self) -> float:
+        """Proved upper bound of F - F*."""
+        return max(self.objective - self.lower, 0.0)
+
+    def gap(self, start: float) -> float:
+        """Return the proved upper bound of the gap, given F at zero weights."""
+        return relative_gap(self.distance, start, self.objective)
+
+
+def relative_gap(distance: float, start: float, objective: float) -> float:
+    """Return (F - F*) / (F(start) - F*) when F - F* is ``distance``; it grows with ``distance``."""
+    if not np.isfinite(distance):
+        return float("nan")
+    drop = start - objective + distance
+    return distance / drop if drop > 0 else (0.0 if distance <= 0 else 1.0)
+
+
+def start_objective(examples: Examples, objective: Objective) -> float:
+    """Return F at zero weights and intercept, in float64."""
+    scores = np.zeros((1, objective.outputs))
+    if objective.loss.classifies:
+        classes, inverse = np.unique(examples.target, return_inverse=True)
+        losses = objective.losses(np.repeat(scores, classes.size, axis=0), classes)[inverse]
+    else:
+        losses = objective.losses(np.zeros((examples.rows, 1)), examples.target)
+    return mean(losses, examples)
+
+
+def mean(values: Vector, examples: Examples) -> float:
+    """Return the mean of (n,) values by example weight."""
+    return float(values.mean() if examples.weights is None else values @ examples.weights / examples.weight_sum)
+
+
+def has_proof(objective: Objective) -> bool:
+    """Say whether ``certify`` can prove a finite distance without being given second moments."""
+    return objective.l2 > 0 or objective.l1 > 0
+
+
+def certify(
+    examples: Examples, objective: Objective, point: Point, true: Objective | None = None, hessian: Matrix | None = None
+) -> Bound:
+    """Return a Bound of F at ``point``: two float64 reads of the data.
+
+    objective gives the slopes; where it is the rounded stand-in of a cornered loss, ``true`` is the objective
+    that is bounded. hessian: (d + 1, d + 1) of a squared loss with l1 = 0, which proves without a penalty.
+    """
+    true = true or objective
+    scores = engine.exact_scores(examples, point)
+    if objective.intercept:
+        shift = _solve_intercept(examples, objective, scores)
+        scores += shift
+        point = Point(point.weights, point.intercept + shift)
+    value = mean(true.losses(scores, examples.target), examples) + true.penalty(point.weights)
+    slopes = objective.slopes(scores, examples.target)
+    counted = slopes if examples.weights is None else slopes * examples.weights[:, None]
+    sums = engine.exact_gather(examples, counted) / examples.weight_sum
+    fixed = counted.sum(axis=0) / examples.weight_sum if objective.intercept else np.zeros(objective.outputs)
+    gradient = Point(sums + objective.l2 * point.weights, fixed)
+    if hessian is not None:
+        lower = value - _quadratic_distance(gradient, hessian, objective.intercept)
+    else:
+        lower = _dual(examples, true, scores, slopes, sums)
+    return Bound(value, lower - ROUNDING * (abs(value) + abs(lower) if np.isfinite(lower) else 0.0), gradient, point)
+
+
+def _quadratic_distance(gradient: Point, hessian: Matrix, intercept: bool) -> float:
+    """Return g' H^+ g / 2 over all outputs; null directions of H carry no gradient but rounding."""
+    size = hessian.shape[0] if intercept else hessian.shape[0] - 1
+    values, vectors = np.linalg.eigh(hessian[:size, :size])
+    g = np.vstack([gradient.weights, gradient.intercept])[:size]
+    along = vectors.T @ g
+    kept = values > values[-1] * size * np.finfo(np.float64).eps
+    return float(0.5 * (along[kept] ** 2 / values[kept][:, None]).sum())
+
+
+def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -> Vector:
+    """Return the shift (k,) of the intercepts that balances the slopes, by Newton steps on the scores alone."""
+    shift = np.zeros(objective.outputs)
+    share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
+        examples.weights / examples.weight_sum
+    )
+    norm = np.inf
+    for _ in range(INTERCEPT_STEPS):
+        moved = scores + shift
+        slope = share @ objective.slopes(moved, examples.target)
+        before, norm = norm, float(np.abs(slope).max())
+        if norm < 1e-15 or norm > 0.5 * before:
+            break
+        shift = shift - _intercept_step(objective, moved, examples.target, share, slope)
+    return shift
+
+
+def _intercept_step(objective: Objective, scores: Matrix, target: Vector, share: Vector, slope: Vector) -> Vector:
+    if objective.softmax:
+        chance = objective.loss.mean_response(scores)
+        curvature = np.diag(share @ chance) - chance.T @ (chance * share[:, None])
+        return np.linalg.lstsq(curvature, slope, rcond=None)[0]
+    step = np.zeros(objective.outputs)
+    for k in range(objective.outputs):
+        bend = share @ objective.loss.curvature(scores[:, k], objective.target_of(target, k))
+        step[k] = slope[k] / bend if bend > 1e-12 else 0.0
+    return step
+
+
+def _dual(examples: Examples, objective: Objective, scores: Matrix, slopes: Matrix, sums: Matrix) -> float:
+    """Return D at the slopes, made feasible first."""
+    if objective.l1 == 0 and objective.l2 == 0:
+        return -np.inf
+    if objective.intercept:
+        balanced = _balance_classes(examples, slopes) if objective.softmax else (
+            _balance_signs(examples, slopes)
+        )
+        if balanced is not slopes:
+            slopes = balanced
+            counted = slopes if examples.weights is None else slopes * examples.weights[:, None]
+            sums = engine.exact_gather(examples, counted) / examples.weight_sum
+    if objective.l2 == 0:
+        shrink = min(1.0, objective.l1 / max(float(np.abs(sums).max()), 1e-300))
+        slopes = slopes * shrink
+        return -_mean_conjugate(examples, objective, slopes)
+    over = np.maximum(np.abs(sums) - objective.l1, 0.0)
+    return -_mean_conjugate(examples, objective, slopes) - float((over**2).sum()) / (2.0 * objective.l2)
+
+
+def _mean_conjugate(examples: Examples, objective: Objective, slopes: Matrix) -> float:
+    if objective.softmax:
+        return mean(objective.loss.conjugate(slopes, examples.target), examples)
+    return sum(
+        mean(objective.loss.conjugate(slopes[:, k], objective.target_of(examples.target, k)), examples)
+        for k in range(objective.outputs)
+    )
+
+
+def _balance_signs(examples: Examples, slopes: Matrix) -> Matrix:
+    """Shrink the heavier sign of each output until the slopes add up to zero; 0 stays in every domain."""
+    balanced = slopes
+    for k in range(slopes.shape[1]):
+        column = slopes[:, k] if examples.weights is None else slopes[:, k] * examples.weights
+        up, down = float(column[column > 0].sum()), float(-column[column < 0].sum())
+        if abs(up - down) <= 0.1 * ROUNDING * (up + down):
+            continue
+        if balanced is slopes:
+            balanced = slopes.copy()
+        heavy = balanced[:, k] > 0 if up > down else balanced[:, k] < 0
+        balanced[heavy, k] *= min(up, down) / max(up, down)
+    return balanced
+
+
+def _balance_classes(examples: Examples, slopes: Matrix) -> Matrix:
+    """Mix a constant distribution into the probabilities so that each class is predicted as often as it occurs."""
+    share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
+        examples.weights / examples.weight_sum
+    )
+    frequency = np.bincount(examples.target.astype(np.intp), weights=share, minlength=slopes.shape[1])
+    excess = share @ slopes
+    needed = float(np.max(np.abs(excess) / np.maximum(frequency, 1e-300)))
+    mixed = max(FEASIBLE, 2.0 * needed)
+    if mixed >= 1 or needed <= 0.1 * ROUNDING:
+        return slopes
+    constant = frequency - (1.0 - mixed) / mixed * excess
+    truth = np.zeros_like(slopes)
+    truth[np.arange(slopes.shape[0]), examples.target.astype(np.intp)] = 1.0
+    return (1.0 - mixed) * (slopes + truth) + mixed * constant - truth

@@ -1,0 +1,1 @@
+"""Decisions by measurement: each returns its choice and its evidence."""

@@ -1,0 +1,204 @@
+"""The shape of the slope: second moments of the features, and what follows from them.
+
+Every loss here sees the features through the score alone, so its Hessian is
+``mean of l''(s_i) z_i z_i'`` with z = (features, 1). At the start all scores are equal, and one matrix of
+second moments, times the mean curvature of the loss, is the Hessian exactly. A sample of rows gives that
+matrix in a fraction of a pass; each column is then brought to its exact size, and a column that the sample
+hardly met (a rare category, written out) keeps its exact diagonal alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigvalsh
+
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.models.linear import Objective, Point
+from downslope.records import Curvature
+from downslope.types import Matrix, Vector
+
+WIDE = 4000
+"""Features above which second moments are kept on the diagonal only (128 MB of float64 at the limit)."""
+SAMPLE = 20_000
+SAMPLE_PER_FEATURE = 25
+"""Rows of a sample: at 25 a feature its eigenvalues lie within (1 +- 1/5)^2 of the true ones."""
+FULL_WORK = 4e9
+"""Multiplications below which all rows are used: about as long as reading them a few times."""
+SEEN = (0.5, 2.0)
+"""A sampled column whose second moment is off by more than this was hardly met in the sample."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments of (features, 1).
+
+    matrix: (d + 1, d + 1), or None above WIDE. diagonal: (d + 1,), exact. sampled: rows they were measured
+    on, 0 for all of them. factor: (d + 1,), what brought each sampled column to its exact size, 0 for a
+    column that the sample hardly met.
+    """
+
+    matrix: Matrix | None
+    diagonal: Vector
+    sampled: int = 0
+    factor: Vector | None = None
+
+
+def sample_rows(examples: Examples, count: int, seed: int) -> Vector:
+    """Return ``count`` distinct global rows, ascending."""
+    return np.sort(np.random.default_rng(seed).choice(examples.rows, size=count, replace=False, shuffle=False))
+
+
+def sample_size(examples: Examples) -> int:
+    """Return how many rows a sample for second moments takes; all rows where that is cheap."""
+    dense = examples.numbers
+    work = examples.rows * (dense * (dense + 1) + examples.categories * (dense + examples.categories))
+    wanted = max(SAMPLE, SAMPLE_PER_FEATURE * examples.features)
+    return examples.rows if work <= FULL_WORK or wanted >= examples.rows else wanted
+
+
+def measure_moments(examples: Examples, diagonal: Vector | None, seed: int, exact: bool = False) -> Moments:
+    """Return the second moments; ``diagonal`` is the exact one where it is known already."""
+    if examples.features > WIDE:
+        return Moments(None, exact_diagonal(examples) if diagonal is None else diagonal)
+    count = examples.rows if exact else sample_size(examples)
+    if count == examples.rows:
+        matrix = engine.second_moments(examples, None, exact or examples.dtype == np.float64)
+        return Moments(matrix, np.diag(matrix).copy())
+    matrix = engine.second_moments(engine.take(examples, sample_rows(examples, count, seed)), None)
+    truth = exact_diagonal(examples) if diagonal is None else diagonal
+    factor = column_factor(matrix, truth)
+    return Moments(rescale(matrix, factor, truth), truth, count, factor)
+
+
+def exact_diagonal(examples: Examples) -> Vector:
+    """Return the mean square of each feature and of the constant 1, (d + 1,)."""
+    p = examples.numbers
+    diagonal = np.zeros(examples.features + 1)
+    diagonal[-1] = 1.0
+    shift = examples.center.astype(examples.dtype) if not examples.applied else np.zeros(p, examples.dtype)
+    for block in examples:
+        weights = engine.NONE if examples.weights is None else examples.weights[
+            block.start : block.start + block.rows
+        ]
+        if p:
+            diagonal[:p] += engine.survey(block.numbers, engine.NONE, weights, shift)[1]
+        for c in range(block.codes.shape[1]):
+            diagonal[p:-1] += np.bincount(
+                block.codes[:, c], weights=weights if weights.size else None, minlength=examples.levels
+            )
+    diagonal[:-1] /= examples.weight_sum
+    if not examples.applied:
+        diagonal[:p] /= examples.scale**2
+    return diagonal
+
+
+def column_factor(matrix: Matrix, diagonal: Vector) -> Vector:
+    """Return what brings each sampled column to its exact size; 0 where the sample hardly met it."""
+    ratio = diagonal / np.maximum(np.diag(matrix), 1e-300)
+    met = (ratio > SEEN[0]) & (ratio < SEEN[1])
+    return np.where(met, np.sqrt(np.where(met, ratio, 1.0)), 0.0)
+
+
+def rescale(matrix: Matrix, factor: Vector, diagonal: Vector) -> Matrix:
+    """Return the matrix with its columns resized; a column whose factor is 0 keeps ``diagonal`` alone."""
+    result = matrix * np.outer(factor, factor)
+    lost = factor == 0
+    result[lost, lost] = diagonal[lost]
+    return result
+
+
+def bent_moments(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> list[Matrix]:
+    """Return the second moments weighted by the curvature of the loss at ``point``, one (d + 1, d + 1) an output."""
+    some = examples
+    if moments.sampled:
+        some = engine.take(examples, sample_rows(examples, moments.sampled, seed))
+    scores = engine.exact_scores(some, point)
+    result: list[Matrix] = []
+    for k in range(objective.outputs):
+        if objective.softmax and k == 0:
+            bends = objective.loss.curvature(scores, some.target)
+        elif not objective.softmax:
+            target = objective.target_of(some.target, k)
+            bends = objective.loss.curvature(scores[:, k], target)[:, None]
+        bend = bends[:, k if objective.softmax else 0]
+        matrix = engine.second_moments(some, bend, exact=some.dtype == np.float64)
+        if moments.factor is not None:
+            matrix = rescale(matrix, moments.factor, moments.diagonal * float(bend.mean()))
+        result.append(matrix)
+    return result
+
+
+def hessian_at_start(moments: Matrix, objective: Objective, bend: float) -> Matrix:
+    """Return the Hessian of one output where every example has the same curvature ``bend``."""
+    hessian = bend * moments
+    hessian[np.diag_indices_from(hessian)] += objective.l2
+    hessian[-1, -1] -= objective.l2
+    return hessian if objective.intercept else hessian[:-1, :-1]
+
+
+def mean_bend(examples: Examples, objective: Objective, point: Point) -> Vector:
+    """Return the mean curvature (k,) of the loss at constant scores, by output."""
+    if objective.softmax:
+        chance = objective.loss.mean_response(point.intercept[None, :])
+        return (chance * (1.0 - chance))[0]
+    bends = np.empty(objective.outputs)
+    for k in range(objective.outputs):
+        target = objective.target_of(examples.target, k)
+        curvature = objective.loss.curvature(np.full(target.shape, point.intercept[k]), target)
+        total = curvature.mean() if examples.weights is None else curvature @ examples.weights / examples.weight_sum
+        bends[k] = float(total)
+    return bends
+
+
+def shape_of(
+    examples: Examples, objective: Objective, moments: Moments, bend: float, center: Vector, scale: Vector
+) -> Curvature:
+    """Return the largest and smallest curvature at the start, before and after scaling.
+
+    bend: curvature of the loss by the score. center, scale: (p,), model feature = (original - center) / scale.
+    The condition before scaling is that of the same examples in original units.
+    """
+    if moments.matrix is None:
+        largest = largest_by_power(examples, bend) + objective.l2
+        unknown = float("nan")
+        return Curvature(largest, unknown, unknown, unknown, 2.0 / largest)
+    after = eigvalsh(hessian_at_start(moments.matrix, objective, bend))
+    before = eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
+    return Curvature(
+        float(after[-1]), float(max(after[0], 0.0)), condition(before), condition(after),
+        2.0 / float(after[-1]) if after[-1] > 0 else math.inf,
+    )  # fmt: skip
+
+
+def condition(values: Vector) -> float:
+    """Return largest over smallest of ascending eigenvalues, inf where the smallest is rounding."""
+    floor = values[-1] * values.size * np.finfo(np.float64).eps
+    return float(values[-1] / values[0]) if values[0] > floor else math.inf
+
+
+def in_original_units(moments: Matrix, center: Vector, scale: Vector) -> Matrix:
+    """Return the second moments of (original features, 1) from those of the model features."""
+    back = np.eye(moments.shape[0])
+    p = center.shape[0]
+    back[np.arange(p), np.arange(p)] = scale
+    back[:p, -1] = center
+    return back @ moments @ back.T
+
+
+def largest_by_power(examples: Examples, bend: float, steps: int = 30) -> float:
+    """Return ``bend`` times the largest second moment along any direction, by power iteration on a sample."""
+    some = engine.take(examples, sample_rows(examples, min(SAMPLE, examples.rows), 0))
+    direction = np.random.default_rng(0).standard_normal((examples.features, 1))
+    largest = 0.0
+    for _ in range(steps):
+        direction /= np.linalg.norm(direction)
+        scores = engine.exact_scores(some, Point(direction, np.zeros(1)))
+        if some.weights is not None:
+            scores *= some.weights[:, None]
+        direction = engine.exact_gather(some, scores) / some.weight_sum
+        largest = float(np.linalg.norm(direction))
+    return bend * largest

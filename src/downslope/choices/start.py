@@ -1,0 +1,26 @@
+"""Where a training starts. A convex bowl has one bottom, so zero weights suffice; the intercept can do better."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.models.linear import Objective, Point
+
+RARE = 1e-12
+
+
+def constant_start(examples: Examples, objective: Objective) -> Point:
+    """Return zero weights with the best constant score of each output: it costs a look at the targets alone."""
+    point = Point.zeros(examples.features, objective.outputs)
+    if not objective.intercept:
+        return point
+    if objective.softmax:
+        counts = np.bincount(examples.target.astype(np.intp), weights=examples.weights, minlength=objective.outputs)
+        logs = np.log(np.maximum(counts / counts.sum(), RARE))
+        return Point(point.weights, logs - logs.mean())
+    best = [
+        objective.loss.constant_score(objective.target_of(examples.target, k), examples.weights)
+        for k in range(objective.outputs)
+    ]
+    return Point(point.weights, np.array(best))

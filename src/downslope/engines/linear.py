@@ -1,0 +1,338 @@
+"""Passes over the examples of a linear model, on all cores, for any number of outputs.
+
+Every function takes model coordinates and gives them back. Where a caller's own array is read in place
+(``Examples.applied`` is False), centring and scaling are folded into the weights on the way in and into the
+sums on the way out, which is exact: ``((x - c) / s) u = x (u / s) - c (u / s)``.
+
+The rows are cut in as many parts as there are threads, and the parts are added in their order, so the same
+seed gives the same bits on the same machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from downslope.data.blocks import Block, Examples
+from downslope.engines import kernels
+from downslope.models.linear import Objective, Point
+from downslope.types import FloatArray, Matrix, Vector
+
+Part = TypeVar("Part")
+
+CHUNK = 8192
+"""Rows multiplied at once where BLAS does the work: a few megabytes, which the caches hold."""
+SMALL = 1 << 15
+"""Cells below which a second thread costs more than it saves."""
+NONE: Vector = np.empty(0)
+
+
+@cache
+def threads() -> int:
+    """Return how many threads passes use: the cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads(), thread_name_prefix="downslope")
+
+
+def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Part]:
+    """Return ``work(start, stop)`` of consecutive parts of the rows, in order, one part a thread."""
+    count = 1 if cells < SMALL else min(threads(), max(rows // 64, 1))
+    if count == 1:
+        return [work(0, rows)]
+    edges = [rows * part // count // 64 * 64 for part in range(count)] + [rows]
+    return list(_pool().map(work, edges[:-1], edges[1:]))
+
+
+def chunks(examples: Examples) -> Iterator[tuple[slice, FloatArray, Any]]:
+    """Yield (global rows, numbers, codes) a chunk at a time."""
+    for block in examples:
+        for first in range(0, block.rows, CHUNK):
+            last = min(first + CHUNK, block.rows)
+            yield slice(block.start + first, block.start + last), block.numbers[first:last], block.codes[first:last]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """F at a point and its slope.
+
+    objective: F, penalties included. loss: the mean loss alone. gradient: of the loss and the l2 penalty by
+    weights (d, k) and intercept (k,); the l1 penalty has no gradient at 0 and is left out.
+    """
+
+    objective: float
+    loss: float
+    gradient: Point
+
+    @property
+    def gradient_norm(self) -> float:
+        """Length of the gradient."""
+        return float(np.sqrt(np.vdot(self.gradient.weights, self.gradient.weights) + np.vdot(
+            self.gradient.intercept, self.gradient.intercept
+        )))
+
+
+def fold(examples: Examples, point: Point) -> tuple[Matrix, Vector]:
+    """Return the weights and intercept that score the stored numbers as ``point`` scores model features."""
+    if examples.applied:
+        return point.weights, point.intercept
+    p = examples.numbers
+    weights = point.weights.copy()
+    weights[:p] /= examples.scale[:, None]
+    return weights, point.intercept - examples.center @ weights[:p]
+
+
+def unfold(examples: Examples, gathered: Matrix, slope_sum: Vector) -> Matrix:
+    """Turn sums of slope times stored number (d, k) into sums of slope times model feature."""
+    if not examples.applied:
+        p = examples.numbers
+        gathered[:p] = (gathered[:p] - np.outer(examples.center, slope_sum)) / examples.scale[:, None]
+    return gathered
+
+
+def _weights_of(examples: Examples, block: Block) -> Vector:
+    return NONE if examples.weights is None else examples.weights[block.start : block.start + block.rows]
+
+
+def _sum_column(
+    examples: Examples, objective: Objective, target: Vector, weights: Vector, intercept: float
+) -> tuple[float, float, Vector]:
+    """Return the summed loss, the summed slope and the gathered rows (d,) of one scalar output."""
+    loss = objective.loss
+    total, slope_sum, gathered = 0.0, 0.0, np.zeros(weights.shape[0])
+    cast_weights, cast_intercept = weights.astype(examples.dtype), examples.dtype.type(intercept)
+    for block in examples:
+        rows = slice(block.start, block.start + block.rows)
+        each, block_target = _weights_of(examples, block), target[rows]
+
+        def part(start: int, stop: int) -> tuple[float, float, Vector]:
+            gradient = np.zeros(weights.shape[0])
+            sums = kernels.loss_and_gradient(
+                block.numbers, block.codes, cast_weights, cast_intercept, block_target, each,
+                loss.family, loss.low, loss.high, loss.width, start, stop, gradient,
+            )  # fmt: skip
+            return *sums, gradient
+
+        for part_loss, part_slope, part_gradient in in_parts(block.rows, block.rows * weights.shape[0], part):
+            total += part_loss
+            slope_sum += part_slope
+            gathered += part_gradient
+    return total, slope_sum, gathered
+
+
+def _sum_softmax(examples: Examples, objective: Objective, weights: Matrix, intercept: Vector) -> Any:
+    total, slope_sum, gathered = 0.0, np.zeros(objective.outputs), np.zeros(weights.shape)
+    cast_weights, cast_intercept = weights.astype(examples.dtype), intercept.astype(examples.dtype)
+    for rows, numbers, codes in chunks(examples):
+        scores = chunk_scores(numbers, codes, cast_weights, cast_intercept)
+        target = examples.target[rows].astype(np.intp)
+        losses, slopes = softmax_in_place(scores, target)
+        if examples.weights is not None:
+            each = examples.weights[rows]
+            losses = losses * each
+            slopes *= each[:, None].astype(slopes.dtype)
+        total += float(losses.sum(dtype=np.float64))
+        slope_sum += slopes.sum(axis=0, dtype=np.float64)
+        gather_chunk(numbers, codes, slopes, gathered)
+    return total, slope_sum, gathered
+
+
+def softmax_in_place(scores: FloatArray, target: Any) -> tuple[FloatArray, FloatArray]:
+    """Return the losses (n,) and the slopes (n, k), which take the place of ``scores``."""
+    row = np.arange(scores.shape[0])
+    scores -= scores.max(axis=1, keepdims=True)
+    chosen = scores[row, target]
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=1, keepdims=True)
+    scores /= total
+    scores[row, target] -= 1
+    return np.log(total[:, 0]) - chosen, scores
+
+
+def chunk_scores(numbers: FloatArray, codes: Any, weights: FloatArray, intercept: FloatArray) -> FloatArray:
+    """Return the scores (rows, k) of a chunk, in the precision of ``weights``."""
+    p = numbers.shape[1]
+    scores = numbers @ weights[:p] if p else np.zeros((numbers.shape[0], weights.shape[1]), weights.dtype)
+    scores += intercept
+    for c in range(codes.shape[1]):
+        scores += weights[p:][codes[:, c]]
+    return scores
+
+
+def gather_chunk(numbers: FloatArray, codes: Any, slopes: FloatArray, gathered: Matrix) -> None:
+    """Add to ``gathered`` (d, k) the rows of a chunk times their slopes (rows, k)."""
+    p = numbers.shape[1]
+    gathered[:p] += numbers.T @ slopes
+    levels = gathered.shape[0] - p
+    for c in range(codes.shape[1]):
+        for k in range(slopes.shape[1]):
+            gathered[p:, k] += np.bincount(codes[:, c], weights=slopes[:, k], minlength=levels)
+
+
+def evaluate(examples: Examples, objective: Objective, point: Point) -> Evaluation:
+    """Return F and its gradient at a point: one pass (for one against the rest, one an output)."""
+    weights, intercept = fold(examples, point)
+    if objective.softmax:
+        total, slope_sum, gathered = _sum_softmax(examples, objective, weights, intercept)
+    else:
+        columns = [
+            _sum_column(
+                examples, objective, objective.target_of(examples.target, k),
+                np.ascontiguousarray(weights[:, k]), float(intercept[k]),
+            )
+            for k in range(objective.outputs)
+        ]  # fmt: skip
+        total = sum(each[0] for each in columns)
+        slope_sum = np.array([each[1] for each in columns])
+        gathered = np.column_stack([each[2] for each in columns])
+    gathered = unfold(examples, gathered, slope_sum)
+    share = 1.0 / examples.weight_sum
+    loss = total * share + constant_part(examples, objective)
+    gradient = gathered * share + objective.l2 * point.weights
+    fixed = slope_sum * share if objective.intercept else np.zeros(objective.outputs)
+    return Evaluation(loss + objective.penalty(point.weights), loss, Point(gradient, fixed))
+
+
+def constant_part(examples: Examples, objective: Objective) -> float:
+    """Return the mean of the part of the loss that no weight can change and that the kernels leave out."""
+    if objective.loss.name != "poisson":
+        return 0.0
+    from downslope.losses import poisson_offset
+
+    offset = poisson_offset(examples.target)
+    return float(offset.mean() if examples.weights is None else offset @ examples.weights / examples.weight_sum)
+
+
+def exact_scores(examples: Examples, point: Point) -> Matrix:
+    """Return the scores (n, k), data as stored, arithmetic in float64."""
+    weights, intercept = fold(examples, point)
+    out = np.empty((examples.rows, point.intercept.shape[0]))
+    if out.shape[1] > 1:
+        for rows, numbers, codes in chunks(examples):
+            out[rows] = chunk_scores(numbers.astype(np.float64, copy=False), codes, weights, intercept)
+        return out
+    column = np.ascontiguousarray(weights[:, 0])
+    scores = np.empty(examples.rows)
+    for block in examples:
+        target = scores[block.start : block.start + block.rows]
+
+        def part(start: int, stop: int) -> None:
+            kernels.scores_of(block.numbers, block.codes, column, float(intercept[0]), start, stop, target)
+
+        in_parts(block.rows, block.rows * column.shape[0], part)
+    out[:, 0] = scores
+    return out
+
+
+def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:
+    """Return the sums (d, k) of each model feature times the slopes (n, k), in float64."""
+    gathered = np.zeros((examples.features, slopes.shape[1]))
+    if slopes.shape[1] > 1:
+        for rows, numbers, codes in chunks(examples):
+            gather_chunk(numbers.astype(np.float64, copy=False), codes, slopes[rows], gathered)
+        return unfold(examples, gathered, slopes.sum(axis=0))
+    column = np.ascontiguousarray(slopes[:, 0])
+    for block in examples:
+        each = column[block.start : block.start + block.rows]
+
+        def part(start: int, stop: int) -> Vector:
+            gradient = np.zeros(examples.features)
+            kernels.gather(block.numbers, block.codes, each, start, stop, gradient)
+            return gradient
+
+        for gradient in in_parts(block.rows, block.rows * examples.features, part):
+            gathered[:, 0] += gradient
+    return unfold(examples, gathered, slopes.sum(axis=0))
+
+
+def take(examples: Examples, rows: Any) -> Examples:
+    """Return the examples of the given global rows, ascending, as one block."""
+    parts = [
+        (block.numbers[rows[inside] - block.start], block.codes[rows[inside] - block.start])
+        for block in examples
+        if (inside := (rows >= block.start) & (rows < block.start + block.rows)).any()
+    ]
+    numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
+    codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
+    weights = None if examples.weights is None else examples.weights[rows]
+    return Examples(
+        (Block(0, numbers, codes),), examples.levels, examples.target[rows], weights,
+        examples.center, examples.scale, examples.applied,
+    )  # fmt: skip
+
+
+def second_moments(examples: Examples, row_weights: Vector | None, exact: bool = False) -> Matrix:
+    """Return the mean of z z' with z = (features, 1): (d + 1, d + 1) float64.
+
+    row_weights: (n,) not negative, or None for the example weights alone. exact: multiply in float64 rather
+    than in the precision of the data. One read; products by BLAS, categories by cross tables.
+    """
+    p, m = examples.numbers, examples.levels
+    weights = examples.weights if row_weights is None else row_weights
+    if row_weights is not None and examples.weights is not None:
+        weights = row_weights * examples.weights
+    total = np.zeros((p + m + 1, p + m + 1))
+    center = examples.center.astype(examples.dtype)
+    for rows, numbers, _ in chunks(examples):
+        away = numbers if examples.applied else numbers - center
+        if exact:
+            away = away.astype(np.float64, copy=False)
+        if weights is None:
+            total[:p, :p] += away.T @ away
+            total[:p, -1] += away.sum(axis=0, dtype=np.float64)
+            total[-1, -1] += away.shape[0]
+        else:
+            each = weights[rows].astype(away.dtype)
+            rooted = away * np.sqrt(each)[:, None]
+            total[:p, :p] += rooted.T @ rooted
+            total[:p, -1] += away.T @ each
+            total[-1, -1] += weights[rows].sum()
+    if m:
+        _add_level_moments(examples, NONE if weights is None else weights, total)
+    if not examples.applied:
+        total[:p] /= examples.scale[:, None]
+        total[:, :p] /= examples.scale
+    upper = np.triu(total)
+    return (upper + np.triu(total, 1).T) / examples.weight_sum
+
+
+def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> None:
+    p, m = examples.numbers, examples.levels
+    for block in examples:
+        each = weights[block.start : block.start + block.rows] if weights.size else NONE
+
+        def part(start: int, stop: int) -> tuple[Matrix, Matrix]:
+            cross, tables = np.zeros((m, p + 1)), np.zeros((m, m))
+            kernels.cross_moments(block.numbers, block.codes, each, start, stop, m, cross, tables)
+            return cross, tables
+
+        for cross, tables in in_parts(block.rows, block.rows * examples.features, part):
+            if not examples.applied:
+                cross[:, :p] -= np.outer(cross[:, p], examples.center)
+            total[:p, p:-1] += cross[:, :p].T
+            total[p:-1, -1] += cross[:, p]
+            total[p:-1, p:-1] += tables + np.diag(cross[:, p])
+
+
+def survey(
+    numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray
+) -> Matrix:
+    """Return (3, p): per column the sums of x - shift, of its square, and of slope times x - shift."""
+    p = numbers.shape[1]
+    codes_free = numbers.shape[0] * p
+
+    def part(start: int, stop: int) -> Matrix:
+        sums = np.zeros((3, p))
+        kernels.survey(numbers, slopes, row_weights, shift, start, stop, sums)
+        return sums
+
+    return np.sum(in_parts(numbers.shape[0], codes_free, part), axis=0)

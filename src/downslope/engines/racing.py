@@ -1,0 +1,122 @@
+"""Lanes in use: many trainings that share every batch read, kept together with what each remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from downslope.data.blocks import Block, Examples
+from downslope.engines import linear as engine
+from downslope.engines import lanes as compiled
+from downslope.models.linear import Objective, Point
+from downslope.types import FloatArray, Vector
+
+EXPLODED = 1e6
+"""A batch loss this many times that of the start ends a lane at once."""
+
+
+def standardised(examples: Examples) -> Examples:
+    """Return the examples with centre and scale applied, as steps on single rows need them, in one block."""
+    if examples.applied and len(examples.blocks) == 1:
+        return examples
+    blocks = list(examples)
+    numbers = np.concatenate([each.numbers for each in blocks])
+    codes = np.concatenate([each.codes for each in blocks])
+    if not examples.applied:
+        numbers -= examples.center.astype(numbers.dtype)
+        numbers /= examples.scale.astype(numbers.dtype)
+    return replace(examples, blocks=(Block(0, numbers, codes),), applied=True)
+
+
+def relative_weights(examples: Examples) -> Vector:
+    """Return the example weights with mean 1, or none."""
+    return engine.NONE if examples.weights is None else examples.weights * (examples.rows / examples.weight_sum)
+
+
+@dataclass
+class Lanes:
+    """Trainings side by side; the arrays change in place as they run.
+
+    rates: (lanes,). weights, first, second: (d + 1, lanes x outputs) in the precision of the data.
+    """
+
+    rates: Vector
+    every: FloatArray
+    rule: int
+    momentum: float
+    outputs: int
+    weights: FloatArray
+    first: FloatArray
+    second: FloatArray
+    updates: FloatArray
+    alive: FloatArray
+    limit: float
+    average: FloatArray
+    averaged: int = -1
+
+    @classmethod
+    def start(
+        cls, examples: Examples, objective: Objective, rates: Vector, rule: int, momentum: float,
+        every: FloatArray | None = None, limit: float = np.inf, start: Point | None = None,
+    ) -> Lanes:  # fmt: skip
+        """Place every lane at zero weights, or at ``start``."""
+        columns = rates.size * objective.outputs
+        zeros = np.zeros((examples.features + 1, columns), examples.dtype)
+        weights = zeros.copy()
+        if start is not None:
+            weights[:] = np.tile(np.vstack([start.weights, start.intercept]), rates.size)
+        steps = np.ones(rates.size, np.int64) if every is None else every.astype(np.int64)
+        return cls(
+            np.asarray(rates, np.float64), steps, rule, momentum, objective.outputs, weights, zeros, zeros.copy(),
+            np.zeros(rates.size, np.int64), np.ones(rates.size, np.bool_), limit,
+            np.zeros(zeros.shape),
+        )  # fmt: skip
+
+    def epoch(
+        self, examples: Examples, objective: Objective, order: FloatArray, batch: int, share: Vector, epoch: int,
+        begin: int = 0, end: int | None = None,
+    ) -> Vector:  # fmt: skip
+        """Run ``order[begin:end]`` in batches; return the mean loss (lanes,) seen on the way.
+
+        share: (batches,), the schedule at each of these batches.
+        """
+        del epoch
+        block, loss = examples.blocks[0], objective.loss
+        stop = order.shape[0] if end is None else end
+        gathered = np.zeros_like(self.weights)
+        _, total, self.averaged = compiled.run_lanes(
+            block.numbers, block.codes, examples.target, relative_weights(examples), order, begin, stop, batch,
+            loss.family, loss.low, loss.high, loss.width, self.outputs, self.rule, self.rates, share, self.every,
+            self.momentum, objective.l1, objective.l2, objective.intercept, self.weights, self.first, self.second,
+            gathered, np.zeros(self.rates.size, np.int64), self.average, self.averaged, self.updates, self.limit,
+            self.alive,
+        )  # fmt: skip
+        return total / max(stop - begin, 1)
+
+    def point(self, lane: int, average: bool = False) -> Point:
+        """Return where one lane stands."""
+        columns = slice(lane * self.outputs, (lane + 1) * self.outputs)
+        source = self.average if average and self.averaged > 0 else self.weights
+        chosen = source[:, columns].astype(np.float64)
+        return Point(np.ascontiguousarray(chosen[:-1]), chosen[-1].copy())
+
+    def objectives(self, examples: Examples, objective: Objective) -> Vector:
+        """Return F of every lane, inf for one that blew up: one pass a lane."""
+        reached = np.full(self.rates.size, np.inf)
+        for lane in range(self.rates.size):
+            point = self.point(lane)
+            if self.alive[lane] and point.finite:
+                value = engine.evaluate(examples, objective, point).objective
+                reached[lane] = value if np.isfinite(value) else np.inf
+        return reached
+
+    def keep(self, lanes: FloatArray) -> Lanes:
+        """Return the given lanes alone, with all that they remember."""
+        columns = (lanes[:, None] * self.outputs + np.arange(self.outputs)).ravel()
+        return replace(
+            self, rates=self.rates[lanes], every=self.every[lanes], updates=self.updates[lanes],
+            alive=self.alive[lanes], weights=np.ascontiguousarray(self.weights[:, columns]),
+            first=np.ascontiguousarray(self.first[:, columns]), second=np.ascontiguousarray(self.second[:, columns]),
+            average=np.ascontiguousarray(self.average[:, columns]),
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is trained: a linear model of a target."""

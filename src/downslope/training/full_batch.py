@@ -1,0 +1,125 @@
+"""Full-batch descent: every step sees every example."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from downslope.certificate import certify, has_proof, relative_gap
+from downslope.choices.curvature import Moments
+from downslope.choices.learning_rate import full_batch_rate
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.models.linear import Objective, Point
+from downslope.records import Choice, Curvature, GapKind, Spec
+from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
+from downslope.training.divergence import explain_divergence
+from downslope.training.logbook import Descent, Logbook
+from downslope.training.metric import inner, uniform_metric
+from downslope.training.proximal import proximal_step
+from downslope.training.scaled import ScaledDescent
+from downslope.types import JsonValue, Vector
+
+LINES = 400
+"""Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
+
+
+def descend_full_batch(
+    examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature, spec: Spec,
+    log: Logbook, start: Point | None,
+) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
+    """Step against the whole gradient until the gap is reached, the budget is spent, or the loss grows."""
+    rule = "plain" if spec.rule == "auto" else spec.rule
+    name = "constant" if spec.schedule == "auto" else spec.schedule
+    choices: list[Choice] = []
+    if isinstance(spec.learning_rate, str):
+        choice = full_batch_rate(examples, objective, moments, shape, rule, spec)
+        choices.append(choice)
+        rate = float(choice.value)
+    else:
+        rate = float(spec.learning_rate)
+    average = spec.average is True
+    settled: dict[str, JsonValue] = {
+        "rule": rule, "learning_rate": rate, "batch_size": examples.rows, "schedule": name, "average": average,
+    }  # fmt: skip
+    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
+    judge = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
+    descent = _loop(examples, objective, judge, shape, spec, log, rule_number(rule), rate, name, average, start)
+    return descent, choices, settled
+
+
+def _loop(
+    examples: Examples, objective: Objective, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook,
+    rule: int, rate: float, name: str, average: bool, start: Point | None,
+) -> Descent:  # fmt: skip
+    point = start or Point.zeros(examples.features, objective.outputs)
+    state = RuleState.zeros((examples.features + 1, objective.outputs))
+    total = int(log.most_passes)
+    mean_point, averaged = point, 0
+    seen = engine.evaluate(examples, objective, point)
+    while True:
+        distance = _distance(judge, point, seen.gradient, objective)
+        gap = relative_gap(distance, log.start, seen.objective)
+        share = float(schedule(name, np.array([float(log.updates)]), total, spec.warmup)[0])
+        if log.updates <= LINES or log.updates % (log.updates // LINES) == 0 or gap <= spec.tolerance:
+            log.note(seen.objective, seen.gradient_norm, rate * share, gap, GapKind.ESTIMATED)
+        log.last = point
+        if gap <= spec.tolerance:
+            ended = _proved(examples, objective, judge, mean_point if average else point, log, spec.tolerance)
+            if ended is not None:
+                return ended
+        if log.spent or seen.gradient_norm == 0:
+            return Descent(
+                mean_point if average and averaged else point, seen.objective, gap, GapKind.ESTIMATED,
+                seen.gradient_norm == 0,
+            )  # fmt: skip
+        following, state = take_step(point, seen.gradient, state, rule, rate * share, spec, objective)
+        seen_next = engine.evaluate(examples, objective, following)
+        log.updates += 1
+        log.passes += 1
+        if not following.finite or log.diverging(seen_next.objective):
+            message = explain_divergence(log.updates, rate, shape, judge.moments, judge.metric, spec)
+            log.note(seen_next.objective, seen_next.gradient_norm, rate * share)
+            return Descent(point, seen.objective, math.nan, GapKind.NONE, False, failed=True, message=message)
+        point, seen = following, seen_next
+        if average and log.updates >= total // 2:
+            averaged += 1
+            mean_point = Point(
+                mean_point.weights + (point.weights - mean_point.weights) / averaged,
+                mean_point.intercept + (point.intercept - mean_point.intercept) / averaged,
+            )
+
+
+def take_step(
+    point: Point, gradient: Point, state: RuleState, rule: int, rate: float, spec: Spec, objective: Objective
+) -> tuple[Point, RuleState]:
+    """Return the point and the rule's state after one update, l1 by its proximal step."""
+    columns = np.vstack([gradient.weights, gradient.intercept])
+    change, gain, state = step(rule, columns, state, rate, spec.momentum)
+    weights = point.weights - change[:-1]
+    if objective.l1 > 0:
+        weights = soft_threshold(weights, gain[:-1] * objective.l1)
+    return Point(weights, point.intercept - change[-1]), state
+
+
+def _distance(judge: ScaledDescent, point: Point, gradient: Point, objective: Objective) -> float:
+    if objective.l1 > 0:
+        return max(proximal_step(judge.metric, point, gradient, objective)[1], 0.0)
+    return 0.5 * max(inner(gradient, judge.metric.solve(gradient)), 0.0)
+
+
+def _proved(
+    examples: Examples, objective: Objective, judge: ScaledDescent, point: Point, log: Logbook, tolerance: float
+) -> Descent | None:
+    """Return the end of the run if the gap can be proved; without a proof to be had, the estimate stands."""
+    if not (has_proof(objective) or judge.squared):
+        seen = engine.evaluate(examples, objective, point)
+        gap = relative_gap(_distance(judge, point, seen.gradient, objective), log.start, seen.objective)
+        return Descent(point, seen.objective, gap, GapKind.ESTIMATED, True) if gap <= tolerance else None
+    bound = judge.certify(point) if judge.squared else certify(examples, objective, point)
+    gap = bound.gap(log.start)
+    if gap > tolerance:
+        return None
+    log.note(bound.objective, math.sqrt(inner(bound.gradient, bound.gradient)), 0.0, gap, GapKind.CERTIFIED)
+    return Descent(bound.point, bound.objective, gap, GapKind.CERTIFIED, True)

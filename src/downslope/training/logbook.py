@@ -1,0 +1,128 @@
+"""The log of one descent: what every method reports to, and what tells it to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from downslope.models.linear import Point
+from downslope.records import Choice, Curvature, GapKind, StepRecord, Verdict
+from downslope.types import JsonValue
+
+Watch = Callable[[StepRecord], None]
+
+DIVERGED = 10.0
+"""F this many times the start is divergence; below that a long first step may still recover."""
+RISING = 5
+"""Updates in a row, each above the start and above the one before, that are divergence."""
+
+
+@dataclass
+class Logbook:
+    """Collects the steps of one descent. The only mutable thing in a training, made anew for each.
+
+    start: F at zero weights. tolerance: the gap to reach. most_passes, most_seconds: the budget. last: the
+    last good point, kept for a descent that is stopped by hand.
+    """
+
+    start: float
+    tolerance: float
+    most_passes: float
+    most_seconds: float
+    watch: Watch | None = None
+    steps: list[StepRecord] = field(default_factory=list[StepRecord])
+    passes: float = 0.0
+    updates: int = 0
+    last: Point | None = None
+    _began: float = field(default_factory=time.perf_counter)
+    _rising: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the descent began."""
+        return time.perf_counter() - self._began
+
+    @property
+    def spent(self) -> bool:
+        """True once the budget is used up."""
+        return self.passes >= self.most_passes or self.seconds >= self.most_seconds
+
+    def note(
+        self, objective: float, gradient_norm: float, rate: float, gap: float = math.nan,
+        kind: GapKind = GapKind.NONE, exact: bool = True,
+    ) -> StepRecord:  # fmt: skip
+        """Record where the descent stands, and tell whoever watches."""
+        record = StepRecord(
+            self.updates, self.passes, self.seconds, objective, gradient_norm, rate, gap,
+            kind if math.isfinite(gap) else GapKind.NONE, exact,
+        )  # fmt: skip
+        self.steps.append(record)
+        if self.watch is not None:
+            self.watch(record)
+        return record
+
+    def diverging(self, objective: float) -> bool:
+        """Say whether F, seen after an update, shows divergence."""
+        if not math.isfinite(objective) or objective > DIVERGED * max(self.start, 1e-300):
+            return True
+        last = self.steps[-1].objective if self.steps else self.start
+        self._rising = self._rising + 1 if objective > last and objective > self.start else 0
+        return self._rising >= RISING
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where a method came to. gap, kind: how far that is from the minimum; done: the tolerance was reached."""
+
+    point: Point
+    objective: float
+    gap: float
+    kind: GapKind
+    done: bool
+    failed: bool = False
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a descent came to; ``fitting`` makes a Run of it, ``estimators`` keep its point.
+
+    message: the verdict in one sentence. gap_kind: how far the gap can be trusted. resolved: what each
+    ``auto`` became. seconds: choose, descend. predicted_passes: still needed, nan where unknown or none.
+    """
+
+    point: Point
+    verdict: Verdict
+    message: str
+    objective_at_start: float
+    objective: float
+    gap: float
+    gap_kind: GapKind
+    passes: float
+    updates: int
+    steps: tuple[StepRecord, ...]
+    choices: tuple[Choice, ...]
+    resolved: Mapping[str, JsonValue]
+    curvature: Curvature
+    seconds: Mapping[str, float]
+    predicted_passes: float = math.nan
+
+
+def passes_still_needed(steps: list[StepRecord], gap: float, tolerance: float) -> float:
+    """Predict the passes until ``tolerance`` from how the objective fell over the second half of the run.
+
+    The distance to the minimum is taken to shrink by a constant factor a pass (linear convergence); nan where
+    the record shows no such fall.
+    """
+    if len(steps) < 4 or not 0 < tolerance < gap:
+        return math.nan
+    middle, last = steps[len(steps) // 2], steps[-1]
+    drop = steps[0].objective - last.objective
+    if drop <= 0 or last.passes <= middle.passes:
+        return math.nan
+    distance = gap * drop / max(1.0 - gap, 1e-12)
+    earlier = middle.objective - last.objective + distance
+    rate = math.log(earlier / distance) / (last.passes - middle.passes) if earlier > distance > 0 else 0.0
+    return math.log(gap / tolerance) / rate if rate > 0 else math.nan

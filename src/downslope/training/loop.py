@@ -1,0 +1,245 @@
+"""Reducing loss is one loop; this is where its parts meet.
+
+Place the start, measure the shape of the slope, choose what was left to choice, descend by the method, and
+say how far the minimum still is.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from downslope.certificate import certify, has_proof, relative_gap, start_objective
+from downslope.choices.curvature import Moments, mean_bend, measure_moments, shape_of
+from downslope.choices.method import choose_method
+from downslope.choices.start import constant_start
+from downslope.data.blocks import Examples
+from downslope.losses import make_loss
+from downslope.models.linear import Objective, Point
+from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
+from downslope.training.full_batch import descend_full_batch
+from downslope.training.logbook import Descent, Logbook, Training, Watch, passes_still_needed
+from downslope.training.metric import uniform_metric
+from downslope.training.mini_batch import descend_in_batches
+from downslope.training.scaled import ScaledDescent, descend_cornered
+from downslope.types import JsonValue, Vector
+
+PASSES = {"scaled": 200.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
+"""Most passes of each method when ``epochs`` is auto."""
+HUBER_DEVIATIONS = 1.345
+"""Robust deviations at which huber's slope is clipped: 95 % as efficient as squared loss on normal noise
+(Huber 1981, section 4.2)."""
+MAD_TO_DEVIATION = 1.4826
+FLAT_CURVATURE = 1e-6
+"""A mean curvature below this says nothing; the corner's width takes its place."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be minimised, on what, and what was chosen on the way."""
+
+    examples: Examples
+    objective: Objective
+    choices: tuple[Choice, ...]
+
+
+def pose(examples: Examples, spec: Spec, loss: str, outputs: int) -> Problem:
+    """Return the objective that the spec asks for, l2 and huber's delta chosen where they are auto.
+
+    loss: resolved name. outputs: k; 1 for regression and two classes.
+    """
+    choices: list[Choice] = []
+    delta = 1.0
+    if loss == "huber":
+        delta = _number(spec.huber_delta, lambda: _huber_delta(examples, choices))
+    l2 = _number(spec.l2, lambda: _least_penalty(examples, loss, choices))
+    objective = Objective(
+        make_loss(loss, delta=delta, quantile=spec.quantile), spec.l1, l2, spec.fit_intercept, outputs
+    )
+    return Problem(examples, objective, tuple(choices))
+
+
+def _number(value: float | str, otherwise: object) -> float:
+    if isinstance(value, str):
+        return otherwise()  # type: ignore[operator]
+    return float(value)
+
+
+def _huber_delta(examples: Examples, choices: list[Choice]) -> float:
+    middle = float(np.median(examples.target))
+    deviation = MAD_TO_DEVIATION * float(np.median(np.abs(examples.target - middle)))
+    delta = HUBER_DEVIATIONS * (deviation or float(examples.target.std()) or 1.0)
+    reason = f"{HUBER_DEVIATIONS} robust deviations of the target, which is {deviation:.4g} around its median"
+    choices.append(Choice("huber_delta", delta, reason))
+    return delta
+
+
+def _least_penalty(examples: Examples, loss: str, choices: list[Choice]) -> float:
+    if loss == "squared":
+        reason = "the squared loss has a minimum, and a proof of it, without a penalty"
+        choices.append(Choice("l2", 0.0, reason))
+        return 0.0
+    size = effective_examples(examples)
+    reason = f"1 / n for {size:,.0f} examples: weak enough to leave the fit alone, and the minimum can be proved"
+    choices.append(Choice("l2", 1.0 / size, reason))
+    return 1.0 / size
+
+
+def effective_examples(examples: Examples) -> float:
+    """Return how many examples the weights stand for.
+
+    Whole-number weights count repeated rows, so it is their sum; any other weights are relative, so it is
+    Kish's effective size ``(sum c)^2 / sum c^2`` (Kish 1965, section 11.7).
+    """
+    if examples.weights is None:
+        return float(examples.rows)
+    if bool((examples.weights == np.round(examples.weights)).all()):
+        return examples.weight_sum
+    return examples.weight_sum**2 / float(examples.weights @ examples.weights)
+
+
+def train(
+    examples: Examples, spec: Spec, loss: str, outputs: int = 1, *, watch: Watch | None = None,
+    start: Point | None = None, origin: tuple[Vector, Vector] | None = None,
+) -> Training:  # fmt: skip
+    """Train a linear model on ``examples`` as ``spec`` asks; every ``auto`` is chosen here.
+
+    loss: its resolved name. outputs: k. watch: called with each StepRecord as it happens. start: where to
+    begin instead of at constant scores. origin: (center, scale) of the number features in original units,
+    for the condition before scaling. A run that diverges is a result: see ``Training.verdict``.
+    """
+    began = time.perf_counter()
+    problem = pose(examples, spec, loss, outputs)
+    objective = problem.objective
+    center, scale = origin or (examples.center, examples.scale)
+    method, choice = choose_method(examples, objective, spec)
+    first = start or constant_start(examples, objective)
+    squared = objective.loss.name == "squared" and objective.l1 == 0
+    moments = measure_moments(examples, None, spec.seed, exact=squared and method == "scaled")
+    bends = _bends(examples, objective, first)
+    shape = shape_of(examples, objective, moments, float(bends.max()), center, scale)
+    log = Logbook(
+        start_objective(examples, objective), spec.tolerance, _budget(spec, method),
+        spec.max_seconds or math.inf, watch, passes=1.0,
+    )  # fmt: skip
+    chose = time.perf_counter()
+    choices = [*problem.choices, *([choice] if choice else [])]
+    resolved: dict[str, JsonValue] = {"loss": loss, "method": method, "l2": objective.l2}
+    if loss == "huber":
+        resolved["huber_delta"] = objective.loss.high
+    stopped = False
+    try:
+        descent, more, settled = _descend(
+            method, examples, objective, moments, bends, shape, spec, log, start if method != "scaled" else first
+        )
+        choices += more
+        resolved |= settled
+    except KeyboardInterrupt:
+        if log.last is None:
+            raise
+        stopped = True
+        descent = _where_it_stood(log, log.last)
+    seconds = {"choose": chose - began, "descend": time.perf_counter() - chose}
+    return _conclude(descent, log, spec, shape, choices, resolved, seconds, stopped)
+
+
+def _where_it_stood(log: Logbook, point: Point) -> Descent:
+    """Return the descent that was stopped by hand, at its last recorded step."""
+    last = log.steps[-1]
+    return Descent(point, last.objective, last.gap, last.gap_kind, False)
+
+
+def _bends(examples: Examples, objective: Objective, point: Point) -> Vector:
+    """Return the mean curvature (k,) of the loss at the start, a corner rounded over the target's spread."""
+    rounded = objective
+    if objective.loss.cornered:
+        rounded = replace(objective, loss=objective.loss.rounded(_corner_width(examples, objective, point)))
+    return np.maximum(mean_bend(examples, rounded, point), FLAT_CURVATURE)
+
+
+def _corner_width(examples: Examples, objective: Objective, point: Point) -> float:
+    """Return the first width of a rounded corner: the middle size of a residual at the start; 1 for a margin."""
+    if objective.loss.classifies:
+        return 1.0
+    residual = np.abs(examples.target - point.intercept[0])
+    return float(np.median(residual) or residual.mean() or 1.0)
+
+
+def _budget(spec: Spec, method: str) -> float:
+    return PASSES[method] if isinstance(spec.epochs, str) else float(spec.epochs)
+
+
+def _descend(
+    method: str, examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature,
+    spec: Spec, log: Logbook, first: Point | None,
+) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
+    if method == "full-batch":
+        return descend_full_batch(examples, objective, moments, bends, shape, spec, log, first)
+    if method in ("mini-batch", "stochastic"):
+        return descend_in_batches(method, examples, objective, moments, bends, shape, spec, log, first)
+    first = first or constant_start(examples, objective)
+    settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
+    choices = [_explain_scaled(moments)]
+    if objective.loss.cornered:
+        width = _corner_width(examples, objective, first)
+        return descend_cornered(
+            examples, objective, moments, log, spec.seed, first, width, spec.tolerance
+        ), choices, settled
+    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
+    work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
+    return work.run(work.evaluate(first), spec.tolerance), choices, settled
+
+
+def _explain_scaled(moments: Moments) -> Choice:
+    if moments.matrix is None:
+        reason = "1, times the inverse of the diagonal of the Hessian: there are too many features for more"
+    else:
+        rows = f"{moments.sampled:,} sampled" if moments.sampled else "all"
+        reason = f"1, times the inverse Hessian measured on {rows} rows: the step that a bowl needs"
+    return Choice("learning_rate", 1.0, reason)
+
+
+def _conclude(
+    descent: Descent, log: Logbook, spec: Spec, shape: Curvature, choices: list[Choice],
+    resolved: dict[str, JsonValue], seconds: dict[str, float], stopped: bool,
+) -> Training:  # fmt: skip
+    verdict = Verdict.BUDGET
+    if descent.failed:
+        verdict = Verdict.DIVERGED
+    elif stopped:
+        verdict = Verdict.STOPPED
+    elif descent.done:
+        verdict = Verdict.CONVERGED
+    predicted = math.nan
+    if verdict is Verdict.BUDGET:
+        predicted = passes_still_needed(log.steps, descent.gap, spec.tolerance)
+    return Training(
+        descent.point, verdict, descent.message or _message(verdict, descent, log, spec, predicted), log.start,
+        descent.objective, descent.gap, descent.kind, log.passes, log.updates, tuple(log.steps), tuple(choices),
+        resolved, shape, seconds, predicted,
+    )  # fmt: skip
+
+
+def _message(verdict: Verdict, descent: Descent, log: Logbook, spec: Spec, predicted: float) -> str:
+    where = f"{descent.kind} gap {descent.gap:.2g}"
+    if verdict is Verdict.CONVERGED:
+        return f"converged: {where} after {log.updates} updates, {log.passes:.3g} passes"
+    if verdict is Verdict.STOPPED:
+        return f"stopped by hand after {log.updates} updates: {where}"
+    more = f"; about {predicted:.0f} more passes would reach {spec.tolerance:g}" if math.isfinite(predicted) else ""
+    if log.spent:
+        return f"budget spent after {log.passes:.3g} passes: {where}, asked {spec.tolerance:g}{more}"
+    return f"no further progress: {where}, asked {spec.tolerance:g}; float arithmetic can tell no more"
+
+
+def certified_or_estimated(
+    examples: Examples, objective: Objective, point: Point, start: float, estimated: float
+) -> tuple[Point, float, float, GapKind]:
+    """Return (point, F, gap, kind) after a proof where there is one, else the estimate given."""
+    bound = certify(examples, objective, point)
+    if has_proof(objective) and math.isfinite(bound.lower):
+        return bound.point, bound.objective, bound.gap(start), GapKind.CERTIFIED
+    return bound.point, bound.objective, relative_gap(estimated, start, bound.objective), GapKind.ESTIMATED

@@ -1,0 +1,311 @@
+"""Mini-batch and stochastic descent: a fresh shuffle every epoch, a step a batch, gradients averaged.
+
+Where the learning rate is left to choice, rates a factor of two apart run side by side in lanes, on the same
+batches, and are halved as the run goes on: the best lane is not found before the training, it is the training.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.certificate import certify, has_proof, relative_gap
+from downslope.choices.batch_size import choose_batch_size
+from downslope.choices.curvature import Moments
+from downslope.choices.learning_rate import candidate_rates
+from downslope.data.batches import order
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.engines import stepping
+from downslope.engines.racing import EXPLODED, Lanes, relative_weights, standardised
+from downslope.models.linear import Objective, Point
+from downslope.records import Choice, Curvature, GapKind, Spec
+from downslope.steps import PLAIN, rule_number, schedule
+from downslope.training.divergence import explain_divergence
+from downslope.training.logbook import DIVERGED, Descent, Logbook
+from downslope.training.metric import inner, uniform_metric
+from downslope.training.proximal import proximal_step
+from downslope.training.scaled import ScaledDescent
+from downslope.types import FloatArray, JsonValue, Vector
+
+LOOKS = 16
+"""Times an epoch is looked at, so that divergence is caught while it happens."""
+HALVINGS = (0.05, 0.15, 0.3, 0.5)
+"""Shares of the run after which the worse half of the lanes is dropped; at the end the best one stays."""
+
+
+@dataclass
+class Course:
+    """What one run in batches goes by. share: (updates,), the schedule of the whole run."""
+
+    examples: Examples
+    objective: Objective
+    batch: int
+    rule: int
+    momentum: float
+    epochs: int
+    schedule: str
+    warmup: float
+    average: bool
+    seed: int
+
+    @property
+    def updates_an_epoch(self) -> int:
+        """Batches in one epoch, the partial last one included."""
+        return -(-self.examples.rows // self.batch)
+
+    def share(self, first: int, count: int) -> Vector:
+        """Return the schedule of ``count`` updates from ``first`` on."""
+        updates = np.arange(first, first + count, dtype=np.float64)
+        return schedule(self.schedule, updates, self.epochs * self.updates_an_epoch, self.warmup)
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Return the (begin, end) of the pieces in which an epoch is run, whole batches each."""
+        edges = np.unique(np.linspace(0, self.updates_an_epoch, LOOKS + 1).astype(int)) * self.batch
+        edges[-1] = self.examples.rows
+        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+    @property
+    def averaging_from(self) -> int:
+        """The epoch after which iterates are averaged: the second half of the run."""
+        return self.epochs // 2
+
+
+def descend_in_batches(
+    method: str, examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature,
+    spec: Spec, log: Logbook, start: Point | None,
+) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
+    """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
+    ready = standardised(examples)
+    choices: list[Choice] = []
+    rule = rule_number("plain" if spec.rule == "auto" else spec.rule)
+    batch = 1
+    if method == "mini-batch":
+        batch = _batch_size(ready, objective, rule, spec, choices)
+    epochs = max(1, math.ceil(log.most_passes))
+    log.most_passes = math.inf
+    name = spec.schedule
+    if name == "auto":
+        name = "cosine" if spec.average != True else "constant"  # noqa: E712 - "auto" is neither
+    average = spec.average is True
+    course = Course(
+        ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed
+    )
+    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
+    judge = ScaledDescent(ready, objective, objective, moments, metric, log, spec.seed)
+    point = start or Point.zeros(examples.features, objective.outputs)
+    if isinstance(spec.learning_rate, str):
+        descent, choice = _race(course, judge, shape, spec, log, point)
+        choices.append(choice)
+        rate = float(choice.value)
+    else:
+        rate = float(spec.learning_rate)
+        descent = _run(course, judge, shape, spec, log, rate, point)
+    settled: dict[str, JsonValue] = {
+        "rule": ("plain" if spec.rule == "auto" else spec.rule), "learning_rate": rate, "batch_size": batch,
+        "schedule": name, "average": average, "epochs": epochs,
+    }  # fmt: skip
+    return descent, choices, settled
+
+
+def _batch_size(examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice]) -> int:
+    if not isinstance(spec.batch_size, str):
+        return min(int(spec.batch_size), examples.rows)
+    choice = choose_batch_size(examples, objective, rule, spec.momentum, spec.seed)
+    choices.append(choice)
+    return min(int(choice.value), examples.rows)
+
+
+def _run(
+    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, rate: float, start: Point
+) -> Descent:
+    """Run with one learning rate."""
+    single = course.objective.outputs == 1
+    trainer = _Single(course, rate, log.start, start) if single else _Several(course, rate, log.start, start)
+    point, objective_now = start, log.start
+    for epoch in range(course.epochs):
+        rows = order(course.examples.rows, course.seed, epoch)
+        for begin, end in course.pieces():
+            trainer.averaging = course.average and epoch >= course.averaging_from
+            mean_loss, whole = trainer.advance(rows, begin, end)
+            log.updates = trainer.updates
+            log.passes += (end - begin) / course.examples.rows
+            if not whole or not mean_loss <= DIVERGED * max(log.start, 1e-300):
+                message = explain_divergence(log.updates + 1, rate, shape, judge.moments, judge.metric, spec)
+                return Descent(point, objective_now, math.nan, GapKind.NONE, False, failed=True, message=message)
+            if log.seconds >= log.most_seconds:
+                break
+        candidate = trainer.point()
+        ended, value = _judge(course, judge, log, candidate, rate * float(course.share(trainer.updates - 1, 1)[0]), spec)
+        if not math.isfinite(value) or value > DIVERGED * max(log.start, 1e-300):
+            message = explain_divergence(log.updates, rate, shape, judge.moments, judge.metric, spec)
+            return Descent(point, objective_now, math.nan, GapKind.NONE, False, failed=True, message=message)
+        point, objective_now = candidate, value
+        if ended is not None:
+            return ended
+        if log.spent:
+            break
+    return Descent(point, objective_now, log.steps[-1].gap, GapKind.ESTIMATED, False)
+
+
+def _judge(
+    course: Course, judge: ScaledDescent, log: Logbook, point: Point, rate: float, spec: Spec
+) -> tuple[Descent | None, float]:
+    """Look at F and its slope where an epoch ended; return the end of the run, or None, and F."""
+    seen = engine.evaluate(course.examples, course.objective, point)
+    log.passes += 1
+    if course.objective.l1 > 0:
+        distance = max(proximal_step(judge.metric, point, seen.gradient, course.objective)[1], 0.0)
+    else:
+        distance = 0.5 * max(inner(seen.gradient, judge.metric.solve(seen.gradient)), 0.0)
+    gap = relative_gap(distance, log.start, seen.objective)
+    log.note(seen.objective, seen.gradient_norm, rate, gap, GapKind.ESTIMATED)
+    log.last = point
+    if not gap <= spec.tolerance:
+        return None, seen.objective
+    if not (has_proof(course.objective) or judge.squared):
+        return Descent(point, seen.objective, gap, GapKind.ESTIMATED, True), seen.objective
+    bound = judge.certify(point) if judge.squared else certify(course.examples, course.objective, point)
+    proved = bound.gap(log.start)
+    if proved > spec.tolerance:
+        return None, seen.objective
+    log.note(bound.objective, math.sqrt(inner(bound.gradient, bound.gradient)), rate, proved, GapKind.CERTIFIED)
+    return Descent(bound.point, bound.objective, proved, GapKind.CERTIFIED, True), bound.objective
+
+
+class _Single:
+    """One training of one output: the fastest kernels."""
+
+    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        self.course, self.rate = course, rate
+        self.weights = np.append(start.weights[:, 0], start.intercept).astype(course.examples.dtype)
+        self.first, self.second = np.zeros_like(self.weights), np.zeros_like(self.weights)
+        self.average, self.averaged = np.zeros(self.weights.shape[0]), 0
+        self.averaging = False
+        self.updates = 0
+        self.limit = EXPLODED * max(start_objective, 1e-300)
+        self.example_weights = relative_weights(course.examples)
+
+    def advance(self, rows: FloatArray, begin: int, end: int) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+        course, objective = self.course, self.course.objective
+        block, loss = course.examples.blocks[0], objective.loss
+        count = -(-(end - begin) // course.batch)
+        rates = self.rate * course.share(self.updates, count)
+        simple = course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0
+        shared = (block.numbers, block.codes, course.examples.target, self.example_weights, rows, begin, end)
+        if simple:
+            done, total, _ = stepping.run_single_steps(
+                *shared, loss.family, loss.low, loss.high, loss.width, rates, objective.l2, objective.intercept,
+                self.weights, self.limit,
+            )  # fmt: skip
+        else:
+            done, total, averaged = stepping.run_steps(
+                *shared, course.batch, loss.family, loss.low, loss.high, loss.width, course.rule, rates,
+                course.momentum, objective.l1, objective.l2, objective.intercept, self.weights, self.first,
+                self.second, self.average, self.averaged if self.averaging else -1, self.updates, self.limit,
+            )  # fmt: skip
+            self.averaged = averaged if self.averaging else self.averaged
+        self.updates += done
+        return total / max(end - begin, 1), done == count
+
+    def point(self) -> Point:
+        """Return where the training stands, the mean of its iterates once there is one."""
+        flat = self.average if self.averaged > 0 else self.weights.astype(np.float64)
+        return Point(flat[:-1, None].copy(), flat[-1:].copy())
+
+
+class _Several:
+    """One training of several outputs: one lane."""
+
+    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        self.course = course
+        limit = EXPLODED * max(start_objective, 1e-300)
+        self.lanes = Lanes.start(
+            course.examples, course.objective, np.array([rate]), course.rule, course.momentum, None, limit, start
+        )
+        self.averaging = False
+        self.updates = 0
+
+    def advance(self, rows: FloatArray, begin: int, end: int) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+        course = self.course
+        count = -(-(end - begin) // course.batch)
+        if self.averaging and self.lanes.averaged < 0:
+            self.lanes.averaged = 0
+        share = course.share(self.updates, count)
+        losses = self.lanes.epoch(course.examples, course.objective, rows, course.batch, share, 0, begin, end)
+        self.updates += count
+        return float(losses[0]), bool(self.lanes.alive[0])
+
+    def point(self) -> Point:
+        """Return where the training stands, the mean of its iterates once there is one."""
+        return self.lanes.point(0, average=True)
+
+
+def _race(
+    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, start: Point
+) -> tuple[Descent, Choice]:
+    """Run all candidate rates, halving the lanes on the way; return the best one's descent and the evidence."""
+    rates = candidate_rates(shape, "plain" if spec.rule == "auto" else spec.rule)
+    limit = EXPLODED * max(log.start, 1e-300)
+    lanes = Lanes.start(course.examples, course.objective, rates, course.rule, course.momentum, None, limit, start)
+    evidence: dict[float, dict[str, JsonValue]] = {}
+    looks = {max(1, round(share * course.epochs)) for share in HALVINGS} | {course.epochs}
+    updates, best = 0, (math.inf, start, float(rates[0]))
+    for epoch in range(course.epochs):
+        rows = order(course.examples.rows, course.seed, epoch)
+        if course.average and epoch >= course.averaging_from and lanes.averaged < 0:
+            lanes.averaged = 0
+        for begin, end in course.pieces():
+            count = -(-(end - begin) // course.batch)
+            share = course.share(updates, count)
+            lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
+            updates += count
+            log.passes += (end - begin) / course.examples.rows
+            if not lanes.alive.any() or log.seconds >= log.most_seconds:
+                break
+        log.updates = updates
+        late = epoch + 1 in looks or log.seconds >= log.most_seconds or not lanes.alive.any()
+        if late or lanes.rates.size == 1:
+            lanes, best = _halve(course, lanes, evidence, log, epoch + 1, best)
+            current = best[2] * float(course.share(updates - 1, 1)[0])
+            ended, _ = _judge(course, judge, log, best[1], current, spec)
+            if ended is not None:
+                return ended, _chosen(best[2], evidence, course)
+        if log.spent or not lanes.alive.any():
+            break
+    last = log.steps[-1]
+    return Descent(best[1], best[0], last.gap, last.gap_kind, False), _chosen(best[2], evidence, course)
+
+
+def _halve(
+    course: Course, lanes: Lanes, evidence: dict[float, dict[str, JsonValue]], log: Logbook, epochs: int,
+    best: tuple[float, Point, float],
+) -> tuple[Lanes, tuple[float, Point, float]]:  # fmt: skip
+    """Drop the worse half of the lanes; return the rest and the best point so far of those still running."""
+    reached = lanes.objectives(course.examples, course.objective)
+    log.passes += lanes.rates.size
+    for rate, value in zip(lanes.rates, reached, strict=True):
+        evidence[float(rate)] = {
+            "learning_rate": float(rate), "objective": float(value) if math.isfinite(value) else None,
+            "epochs": epochs,
+        }  # fmt: skip
+    ranked = np.argsort(reached, kind="stable")
+    winner = int(ranked[0])
+    if math.isfinite(reached[winner]):
+        best = float(reached[winner]), lanes.point(winner, average=course.average), float(lanes.rates[winner])
+    kept = np.sort(ranked[: max(1, lanes.rates.size // 2)])
+    return lanes.keep(kept), best
+
+
+def _chosen(rate: float, evidence: dict[float, dict[str, JsonValue]], course: Course) -> Choice:
+    candidates = tuple(evidence[each] for each in sorted(evidence, reverse=True))
+    reason = (
+        f"the lowest loss of {len(candidates)} rates run side by side on the same batches, the worse half dropped "
+        f"{len(HALVINGS)} times"
+    )
+    del course
+    return Choice("learning_rate", rate, reason, candidates)
