@@ -38,6 +38,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return a text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def sentence(error: Exception) -> str:
     """Return what DuckDB complained of as one line, without its class, its hints and its caret."""
     text = str(error)

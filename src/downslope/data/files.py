@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from downslope.data.arrow import arrow
-from downslope.data.database import connection, selected, sentence
+from downslope.data.database import connection, literal, selected, sentence
 from downslope.errors import ColumnError, SourceError, nearest
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ FORMATS = {
 }  # fmt: skip
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\x1f\x8b": "", b"PK\x03\x04": "", b"SQLite": ""}
+_STANDARD_QUOTES = ("quote = '\"'", "escape = '\"'")  # RFC 4180; fewer dialects to try: sniffed twice as fast
 SMALL = 4096  # bytes: a file up to this size is looked at for being blank
 
 
@@ -86,19 +87,33 @@ def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
     try:
         return _read(paths, only, source, where, drop)
     except (duckdb.Error, arrow().ArrowException, OSError, EOFError) as error:
-        raise SourceError(_complaint(paths, source, only, where, error)) from None
+        if where is not None and _reads(paths, only, source):
+            message = f"--where does not work: {sentence(error)}"
+            raise SourceError(message) from None
+        raise SourceError(_complaint(paths, source, only, error)) from None
+
+
+def _reads(paths: list[Path], only: str, source: str) -> bool:
+    """Return whether the files can be read without a condition, so that the condition is to blame."""
+    import duckdb
+
+    try:
+        _read(paths, only, source, None, ())
+    except (duckdb.Error, arrow().ArrowException, OSError, EOFError):
+        return False
+    return True
 
 
 def _read(paths: list[Path], only: str, source: str, where: str | None, drop: Sequence[str]) -> Any:
     import duckdb
 
     try:
-        return _select(_relation(paths, only, whole_sample=False), paths, only, source, where, drop)
-    except duckdb.ConversionException:
+        return _select(_relation(paths, only, careful=False), paths, only, source, where, drop)
+    except (duckdb.ConversionException, duckdb.InvalidInputException):
         if only not in ("CSV", "TSV", "JSON"):
             raise
-        # The first rows promised another type than later ones hold: look at all of them.
-        return _select(_relation(paths, only, whole_sample=True), paths, only, source, where, drop)
+        # Quotes are of another kind, or the first rows promised another type than later ones hold.
+        return _select(_relation(paths, only, careful=True), paths, only, source, where, drop)
 
 
 def _select(
@@ -115,6 +130,9 @@ def check_drop(names: Sequence[str], drop: Sequence[str], source: str) -> None:
         if name not in names:
             message = f'there is no column "{name}" to drop in {source}{nearest(name, names)}'
             raise ColumnError(message)
+    if names and set(names) <= set(drop):
+        message = f"{source} has no columns left, because each of them is dropped; drop fewer"
+        raise SourceError(message)
 
 
 def _own_names(names: list[str], paths: list[Path], only: str) -> list[str]:
@@ -128,20 +146,20 @@ def _parquet() -> Any:
     return import_module("pyarrow.parquet")
 
 
-def _relation(paths: list[Path], only: str, *, whole_sample: bool) -> DuckDBPyRelation:
-    cursor = connection()
-    names = [str(path) for path in paths]
-    several = len(paths) > 1
-    if only == "Parquet" and not any(format_of(path)[1] for path in paths):
-        return cursor.read_parquet(names, union_by_name=several)
-    if only in ("Parquet", "Arrow"):
-        return cursor.from_arrow(_open_arrow(paths, only))
-    sample = -1 if whole_sample else None
-    listed = cast("str", names)  # a list is taken too, though DuckDB's stubs do not say so
-    if only == "JSON":
-        return cursor.read_json(listed, union_by_name=several, sample_size=sample)
-    delimiter = "\t" if only == "TSV" else None
-    return cursor.read_csv(listed, union_by_name=several, sample_size=sample, delimiter=delimiter)
+def _relation(paths: list[Path], only: str, *, careful: bool) -> DuckDBPyRelation:
+    """Return the rows of files as a relation; ``careful`` looks at all rows before it settles the types."""
+    if only == "Arrow" or (only == "Parquet" and any(format_of(path)[1] for path in paths)):
+        return connection().from_arrow(_open_arrow(paths, only))
+    options = ["union_by_name = true"] if len(paths) > 1 else []
+    if only != "Parquet" and careful:
+        options.append("sample_size = -1")
+    if only == "TSV":
+        options.append("delim = '\t'")
+    if only in ("CSV", "TSV") and not careful:
+        options += _STANDARD_QUOTES
+    reader = {"Parquet": "read_parquet", "JSON": "read_json"}.get(only, "read_csv")
+    listed = ", ".join(literal(str(path)) for path in paths)
+    return connection().sql(f"select * from {reader}({', '.join([f'[{listed}]', *options])})")
 
 
 def _open_arrow(paths: list[Path], only: str) -> Any:
@@ -188,13 +206,9 @@ def _checked_format(path: Path) -> str:
     return looks
 
 
-def _complaint(paths: list[Path], source: str, only: str, where: str | None, error: Exception) -> str:
-    import duckdb
-
+def _complaint(paths: list[Path], source: str, only: str, error: Exception) -> str:
     text = sentence(error)
     broken = next((str(path) for path in paths if str(path) in text), str(paths[0]) if len(paths) == 1 else source)
-    if where is not None and isinstance(error, duckdb.ConversionException) and "CSV Error" not in str(error):
-        return f"--where does not work: {text}"
     if only in ("Parquet", "Arrow"):
         return f"{broken} is not a whole {only} file: it is truncated, damaged, or of another format; write it again"
     if re.search(r"gzip|zstd|zlib|decompress", text, re.IGNORECASE):

@@ -164,7 +164,7 @@ def _fit_category(column: Any, name: str, rows: Rows) -> Fitted:
     counts = np.bincount(codes + 1, minlength=len(levels.names) + 1)
     absent, seen = int(counts[0]), counts[1:]
     distinct, present = int(np.count_nonzero(seen)), int(seen.sum())
-    missing = int(column.null_count)
+    missing = int(np.count_nonzero(levels.codes < 0))
     reason = _category_reason(levels, seen, distinct, present, absent)
     if reason:
         kind = "null" if present == 0 else "category" if distinct == 1 else "text"
@@ -242,7 +242,7 @@ def treatment_of(fitted: Fitted, *, standardize: bool) -> str:
         return "parts: " + ", ".join(each.part for each in (*fitted.numbers, *fitted.categories))
     if not fitted.categories:
         marked = any(each.part == MISSING for each in fitted.numbers)
-        return f"{scaled}, missing take the mean and are marked" if marked else scaled
+        return f"{scaled}, with an indicator of the missing" if marked else scaled
     levels = fitted.categories[0].levels
     missing = " and missing" if fitted.categories[0].missing else ""
     if fitted.distinct > len(levels):

@@ -18,6 +18,7 @@ from downslope.data.table import Table
 from downslope.data.target import Target
 from downslope.errors import OptionError
 from downslope.records.spec import Spec
+from downslope.types import Vector
 
 LEAST_ROWS = 20
 """Rows below which nothing is held out at random: the score of three rows would judge nothing."""
@@ -67,23 +68,24 @@ def split(table: Table, spec: Spec, target: Target) -> Split:
         held = _by_column(table, spec, spec.holdout_by, index)
         _check_classes(held, target, index, spec.holdout_by)
     else:
-        held = _at_random(index, spec, target)
-    return Split(index[~held], index[held])
+        held = _at_random(index, spec, target, target.values if rows is None else target.values[rows])
+    train, kept = np.flatnonzero(~held), np.flatnonzero(held)
+    return Split(train, kept) if rows is None else Split(rows[train], rows[kept])
 
 
-def _at_random(index: NDArray[np.intp], spec: Spec, target: Target) -> NDArray[np.bool_]:
+def _at_random(index: NDArray[np.intp], spec: Spec, target: Target, values: Vector) -> NDArray[np.bool_]:
     count = index.shape[0]
     drawn = scatter(index, spec.seed)
     most = min(max(round(spec.holdout * count), 1), count - 1)
     held = drawn <= np.partition(drawn, most - 1)[most - 1]
     if target.classes:
-        _mend_classes(held, drawn, target, index)
+        _mend_classes(held, drawn, target, values)
     return held
 
 
-def _mend_classes(held: NDArray[np.bool_], drawn: NDArray[np.uint64], target: Target, index: NDArray[np.intp]) -> None:
+def _mend_classes(held: NDArray[np.bool_], drawn: NDArray[np.uint64], target: Target, values: Vector) -> None:
     """Move one row of each class that a part lacks; raises OptionError where a class has one row only."""
-    codes = target.values[index].astype(np.intp)
+    codes = values.astype(np.intp)
     total = np.bincount(codes, minlength=len(target.classes))
     inside = np.bincount(codes[held], minlength=len(target.classes))
     single = np.flatnonzero(total == 1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow
+from downslope.data.table import check_names
 from downslope.errors import SourceError
 
 MOST_CELLS = 2**28  # a sparse matrix is written out up to this size: 1 GiB as float32
@@ -45,7 +46,9 @@ def _of_library(source: object, library: str) -> Any:
     value = cast("Any", source)
     if library == "pandas":
         frame = value.to_frame() if value.ndim == 1 else value
-        frame = frame.set_axis([str(each) for each in frame.columns], axis=1)
+        names = [str(each) for each in frame.columns]
+        check_names(names, f"the {type(source).__name__}")
+        frame = frame.set_axis(names, axis=1)
         return arrow().Table.from_pandas(frame, preserve_index=False)
     if library == "polars":
         frame = value.collect() if hasattr(value, "collect") else value

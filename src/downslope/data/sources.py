@@ -66,5 +66,5 @@ def _run(relation: Any, names: Sequence[str], words: str, where: str | None, dro
     try:
         return selected(relation, names, where=where, drop=drop, rename=list(names) != list(relation.columns))
     except duckdb.Error as error:
-        message = f"{words} fails: {sentence(error)}"
+        message = f"{words} cannot be read{' under --where' if where else ''}: {sentence(error)}"
         raise SourceError(message) from None

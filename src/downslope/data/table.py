@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +38,17 @@ class Table:
         return self.arrow.column(names.index(name))
 
 
-def as_table(arrow_table: Any, source: str) -> Table:
-    """Return a Table around a ``pyarrow.Table``; raises SourceError unless it has rows and distinct names."""
-    names: list[str] = arrow_table.column_names
+def check_names(names: Sequence[str], source: str) -> None:
+    """Raise SourceError where two columns have the same name."""
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         message = f'{source} has more than one column named "{twice[0]}"; rename all but one of them'
         raise SourceError(message)
+
+
+def as_table(arrow_table: Any, source: str) -> Table:
+    """Return a Table around a ``pyarrow.Table``; raises SourceError unless it has rows and distinct names."""
+    check_names(arrow_table.column_names, source)
     if arrow_table.num_columns == 0:
         message = f"{source} has no columns; give a table with a target and at least one feature"
         raise SourceError(message)

@@ -110,8 +110,14 @@ def _kind(kind: str) -> str:
 def _number_classes(column: Any, name: str, kind: str) -> tuple[NDArray[np.int32], list[str]]:
     """Return codes into the distinct values, rising, and their names; -1 where missing."""
     numbers = _finite(column, name)
-    present = np.ones(len(column), np.bool_) if numbers.missing is None else ~numbers.missing
-    distinct, places = np.unique(numbers.values[present], return_inverse=True)
+    values, missing = numbers.values, numbers.missing
+    present = slice(None) if missing is None else ~missing
+    if kind == "boolean":  # a sort would take longer than all the rest
+        seen = values[present]
+        low, high = int(seen.min()), int(seen.max())
+        distinct, places = np.arange(low, high + 1), seen - np.uint8(low)
+    else:
+        distinct, places = np.unique(values[present], return_inverse=True)
     codes = np.full(len(column), -1, np.int32)
     codes[present] = places
     if kind == "boolean":
