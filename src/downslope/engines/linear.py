@@ -21,13 +21,11 @@ import numpy as np
 
 from downslope.data.blocks import Block, Examples
 from downslope.engines import kernels
-from downslope.models.linear import Objective, Point
+from downslope.models.linear import CHUNK, Objective, Point, chunk_scores
 from downslope.types import FloatArray, Matrix, Vector
 
 Part = TypeVar("Part")
 
-CHUNK = 8192
-"""Rows multiplied at once where BLAS does the work: a few megabytes, which the caches hold."""
 SMALL = 1 << 15
 """Cells below which a second thread costs more than it saves."""
 NONE: Vector = np.empty(0)
@@ -156,16 +154,6 @@ def softmax_in_place(scores: FloatArray, target: Any) -> tuple[FloatArray, Float
     scores /= total
     scores[row, target] -= 1
     return np.log(total[:, 0]) - chosen, scores
-
-
-def chunk_scores(numbers: FloatArray, codes: Any, weights: FloatArray, intercept: FloatArray) -> FloatArray:
-    """Return the scores (rows, k) of a chunk, in the precision of ``weights``."""
-    p = numbers.shape[1]
-    scores = numbers @ weights[:p] if p else np.zeros((numbers.shape[0], weights.shape[1]), weights.dtype)
-    scores += intercept
-    for c in range(codes.shape[1]):
-        scores += weights[p:][codes[:, c]]
-    return scores
 
 
 def gather_chunk(numbers: FloatArray, codes: Any, slopes: FloatArray, gathered: Matrix) -> None:

@@ -6,12 +6,21 @@ features (standardised numbers, then one column per level); the intercept carrie
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from downslope.losses import SOFTMAX, Loss
-from downslope.types import Matrix, Vector
+from downslope.data.plan import Plan
+from downslope.data.sources import read
+from downslope.data.table import Table
+from downslope.errors import RunError
+from downslope.losses import SOFTMAX, Loss, make_loss
+from downslope.types import Codes, FloatArray, JsonValue, Matrix, Vector
+
+CHUNK = 8192
+"""Rows scored at once: their numbers and scores stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -84,3 +93,100 @@ class Objective:
             return self.loss.slope(scores, target)
         each = [self.loss.slope(scores[:, k], self.target_of(target, k)) for k in range(self.outputs)]
         return np.column_stack(each)
+
+
+def chunk_scores(numbers: FloatArray, codes: Codes, weights: FloatArray, intercept: FloatArray) -> FloatArray:
+    """Return the scores (rows, k) of some rows, in the precision of ``weights`` (d, k)."""
+    p = numbers.shape[1]
+    scores = numbers @ weights[:p] if p else np.zeros((numbers.shape[0], weights.shape[1]), weights.dtype)
+    scores += intercept
+    for c in range(codes.shape[1]):
+        scores += weights[p:][codes[:, c]]
+    return scores
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A trained linear model that takes tables: ``Run.model``.
+
+    plan: how columns become features. point: the weights. loss: its name. classes: their names in the order
+    of the outputs (two classes have one output), empty for a number. target: the column predicted.
+    """
+
+    plan: Plan
+    point: Point
+    loss: str
+    classes: tuple[str, ...] = ()
+    target: str = ""
+
+    def scores(self, table: object) -> Matrix:
+        """Return the scores (n, k) of a table: a source of any kind, or a ``Table``; raises ColumnError."""
+        ready = table if isinstance(table, Table) else read(table)
+        numbers, codes = self.plan.encode(ready)
+        out = np.empty((numbers.shape[0], self.point.intercept.shape[0]))
+        for first in range(0, numbers.shape[0], CHUNK):
+            rows = slice(first, first + CHUNK)
+            part = numbers[rows].astype(np.float64, copy=False)
+            out[rows] = chunk_scores(part, codes[rows], self.point.weights, self.point.intercept)
+        return out
+
+    def predict(self, table: object) -> np.ndarray:
+        """Return a prediction for each row, (n,): a number, or the name of a class."""
+        return self.respond(self.scores(table))
+
+    def respond(self, scores: Matrix) -> np.ndarray:
+        """Return the predictions that scores (n, k) stand for."""
+        if not self.classes:
+            return make_loss(self.loss).mean_response(scores[:, 0])
+        chosen = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.intp)
+        return np.array(self.classes, dtype=object)[chosen]
+
+    def probabilities(self, scores: Matrix) -> Matrix | None:
+        """Return (n, classes) probabilities, or None where the loss gives none.
+
+        One against the rest by log loss is brought to a sum of 1.
+        """
+        loss = make_loss(self.loss)
+        if not self.classes or not loss.probabilistic:
+            return None
+        chance = loss.mean_response(scores)
+        if scores.shape[1] == 1:
+            return np.column_stack([1.0 - chance[:, 0], chance[:, 0]])
+        return chance / chance.sum(axis=1, keepdims=True)
+
+    def coefficients(self) -> Matrix:
+        """Return (d, k) weights per unit of the original columns; a level's weight is already that."""
+        weights = self.point.weights.copy()
+        p = self.plan.scale.shape[0]
+        weights[:p] /= self.plan.scale[:, None]
+        return weights
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the files that hold the model, relative name -> content."""
+        from safetensors.numpy import save
+
+        described: dict[str, JsonValue] = {
+            "kind": "linear", "loss": self.loss, "classes": list(self.classes), "target": self.target,
+            "plan": self.plan.to_json(),
+        }  # fmt: skip
+        arrays = {"weights": np.ascontiguousarray(self.point.weights), "intercept": self.point.intercept}
+        return {
+            "weights.safetensors": save(arrays),
+            "model.json": json.dumps(described, ensure_ascii=False, indent=1).encode(),
+        }
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> LinearModel:
+        """Return the model that ``to_files`` gave; raises RunError where a file is absent or cannot be read."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(files["weights.safetensors"])
+            described = json.loads(files["model.json"])
+            point = Point(arrays["weights"], arrays["intercept"])
+            plan = Plan.from_json(described["plan"])
+            return cls(plan, point, described["loss"], tuple(described["classes"]), described["target"])
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
+            raise RunError(message) from error

@@ -38,7 +38,7 @@ HALVINGS = (0.05, 0.15, 0.3, 0.5)
 
 @dataclass
 class Course:
-    """What one run in batches goes by. share: (updates,), the schedule of the whole run."""
+    """What one run in batches goes by."""
 
     examples: Examples
     objective: Objective
@@ -122,8 +122,7 @@ def _run(
     course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, rate: float, start: Point
 ) -> Descent:
     """Run with one learning rate."""
-    single = course.objective.outputs == 1
-    trainer = _Single(course, rate, log.start, start) if single else _Several(course, rate, log.start, start)
+    trainer = trainer_of(course, rate, log.start, start)
     point, objective_now = start, log.start
     for epoch in range(course.epochs):
         rows = order(course.examples.rows, course.seed, epoch)
@@ -175,7 +174,13 @@ def _judge(
     return Descent(bound.point, bound.objective, proved, GapKind.CERTIFIED, True), bound.objective
 
 
-class _Single:
+def trainer_of(course: Course, rate: float, start_objective: float, start: Point) -> Single | Several:
+    """Return what runs one training: the fastest kernels for one output, a lane for several."""
+    kind = Single if course.objective.outputs == 1 else Several
+    return kind(course, rate, start_objective, start)
+
+
+class Single:
     """One training of one output: the fastest kernels."""
 
     def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
@@ -217,7 +222,7 @@ class _Single:
         return Point(flat[:-1, None].copy(), flat[-1:].copy())
 
 
-class _Several:
+class Several:
     """One training of several outputs: one lane."""
 
     def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:

@@ -1,0 +1,245 @@
+"""Fit and predict: read, plan, train, prove, explain, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from downslope import __version__
+from downslope.choices.start import constant_start
+from downslope.data.blocks import Examples
+from downslope.data.features import Prepared, prepare
+from downslope.data.sources import read
+from downslope.diagnosis import diagnose
+from downslope.engines.compiling import COMPILE_CLOCK
+from downslope.errors import OptionError, RunError, nearest
+from downslope.fitting.scores import baseline_scores, scores_at
+from downslope.models.linear import LinearModel
+from downslope.records import Coefficient, Run, Spec, StepRecord
+from downslope.store import load, save
+from downslope.training import Training, train
+from downslope.training.loop import pose
+from downslope.types import JsonValue, Matrix, Vector
+
+STRONGEST = 20
+"""Coefficients kept in a run's record; the model keeps all."""
+
+Watch = Callable[[StepRecord], None]
+Tell = Callable[[str, object], None]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A source, read and encoded. outputs: k of the model. seconds: reading and encoding."""
+
+    spec: Spec
+    prepared: Prepared
+    examples: Examples
+    outputs: int
+    seconds: float
+
+
+def spec_of(source: object, target: str | None, spec: Spec | None, settings: Mapping[str, Any]) -> Spec:
+    """Return the Spec of a call; raises OptionError for a setting that does not exist."""
+    known = {each.name for each in fields(Spec)}
+    for name in settings:
+        if name not in known:
+            message = f'there is no setting called "{name}"{nearest(name, sorted(known))}'
+            raise OptionError(message)
+    named: dict[str, Any] = dict(settings)
+    if isinstance(named.get("drop"), str):
+        named["drop"] = (named["drop"],)
+    elif "drop" in named:
+        named["drop"] = tuple(named["drop"])
+    if target is not None:
+        named["target"] = target
+    if isinstance(source, str | Path):
+        named["source"] = str(source)
+    return replace(spec or Spec(), **named)
+
+
+def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
+    """Read and encode a source; raises SourceError, ColumnError, TargetError or WeightsError."""
+    began = time.perf_counter()
+    if not spec.target:
+        message = "no target was named; say which column to predict with --target"
+        raise OptionError(message)
+    table = read(None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop)
+    prepared = prepare(table, spec)
+    seconds = time.perf_counter() - began
+    if tell is not None:
+        tell("data", prepared.summary)
+    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    return Ready(spec, prepared, weighted(prepared.train, spec, len(prepared.classes)), outputs, seconds)
+
+
+def weighted(examples: Examples, spec: Spec, classes: int) -> Examples:
+    """Return the examples with their class weights: balanced gives every class the same total weight."""
+    if spec.class_weight is None:
+        return examples
+    if not classes:
+        message = "class-weight needs a target of classes, but this one is a number; leave it out"
+        raise OptionError(message)
+    each = np.ones(examples.rows) if examples.weights is None else examples.weights
+    index = examples.target.astype(np.intp)
+    totals = np.bincount(index, weights=each, minlength=classes)
+    share = each.sum() / (classes * np.maximum(totals, 1e-300))
+    return replace(examples, weights=each * share[index])
+
+
+def fit(
+    source: object, target: str | None = None, *, spec: Spec | None = None, runs: str | Path | None = "runs",
+    watch: Watch | None = None, tell: Tell | None = None, **settings: Any,
+) -> Run:  # fmt: skip
+    """Train a model of ``target`` on a source and return the run.
+
+    source: path, glob, folder, DataFrame, Arrow table, DuckDB relation, NumPy array or dict of columns.
+    spec, settings: see ``Spec``; every ``auto`` is chosen by measurement. runs: folder to save under, or None.
+    watch: called with each StepRecord. tell: called with ("data", DataSummary) once the source is read.
+
+    A training that diverges is returned, not raised: look at ``run.verdict``. Raises InputError for what the
+    caller can mend.
+    """
+    began = time.perf_counter()
+    compiled = COMPILE_CLOCK.seconds
+    asked = spec_of(source, target, spec, settings)
+    ready = make_ready(source, asked, tell)
+    trained = train(
+        ready.examples, asked, ready.prepared.loss, ready.outputs, watch=watch,
+        origin=(ready.prepared.plan.center, ready.prepared.plan.scale),
+    )  # fmt: skip
+    run = to_run(ready, trained)
+    seconds = {
+        "read": ready.seconds, **trained.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
+        "total": time.perf_counter() - began,
+    }  # fmt: skip
+    run = replace(run, seconds=seconds)
+    run = replace(run, findings=diagnose(run))
+    return run if runs is None else save(run, runs)
+
+
+def to_run(ready: Ready, trained: Training) -> Run:
+    """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
+    prepared, spec = ready.prepared, ready.spec
+    objective = pose(ready.examples, replace(spec, l2=trained.resolved["l2"]), prepared.loss, ready.outputs).objective
+    classes = len(prepared.classes)
+    held = prepared.holdout
+    judged = prepared.train if held is None else held
+    constant = constant_start(ready.examples, replace(objective, intercept=True))
+    model = LinearModel(prepared.plan, trained.point, prepared.loss, prepared.classes, spec.target)
+    return Run(
+        run="",
+        spec=spec,
+        resolved=dict(trained.resolved),
+        verdict=trained.verdict,
+        message=trained.message,
+        gap=trained.gap,
+        gap_kind=trained.gap_kind,
+        objective_at_start=trained.objective_at_start,
+        objective=trained.objective,
+        passes=trained.passes,
+        updates=trained.updates,
+        seconds={},
+        train=scores_at(prepared.train, objective, trained.point, classes),
+        holdout={} if held is None else scores_at(held, objective, trained.point, classes),
+        baseline=baseline_scores(prepared.train, judged, objective, constant, classes),
+        data=prepared.summary,
+        curvature=trained.curvature,
+        choices=trained.choices,
+        steps=trained.steps,
+        coefficients=strongest(model, ready.examples),
+        predicted_passes=trained.predicted_passes,
+        environment=_environment(),
+        model=model,
+    )
+
+
+def _environment() -> dict[str, JsonValue]:
+    import os
+    import platform
+
+    from downslope.engines.linear import threads
+
+    return {
+        "downslope": __version__, "python": platform.python_version(), "numpy": np.__version__,
+        "cores": os.cpu_count(), "threads": threads(),
+    }  # fmt: skip
+
+
+def strongest(model: LinearModel, examples: Examples) -> tuple[Coefficient, ...]:
+    """Return the strongest coefficients: those whose feature moves the score most as it varies.
+
+    Strength is the weight times the feature's standard deviation over the training rows, in units of score.
+    """
+    deviation = _deviations(examples)
+    weights = model.coefficients()
+    strength = np.abs(model.point.weights) * deviation[:, None]
+    names = model.plan.feature_names()
+    outputs = model.classes if weights.shape[1] > 1 else ("",)
+    order = np.argsort(-strength, axis=None, kind="stable")[:STRONGEST]
+    found: list[Coefficient] = []
+    for flat in order:
+        j, k = divmod(int(flat), weights.shape[1])
+        if strength[j, k] > 0:
+            found.append(Coefficient(names[j], float(weights[j, k]), float(strength[j, k]), outputs[k]))
+    return tuple(found)
+
+
+def _deviations(examples: Examples) -> Vector:
+    """Return the standard deviation (d,) of each model feature."""
+    deviation = np.empty(examples.features)
+    p = examples.numbers
+    counts = np.zeros(examples.levels)
+    squares, sums = np.zeros(p), np.zeros(p)
+    for block in examples:
+        for c in range(block.codes.shape[1]):
+            counts += np.bincount(block.codes[:, c], minlength=examples.levels)
+        if p:
+            sums += block.numbers.sum(axis=0, dtype=np.float64)
+            squares += np.einsum("ij,ij->j", block.numbers, block.numbers)
+    deviation[:p] = np.sqrt(np.maximum(squares / examples.rows - (sums / examples.rows) ** 2, 0.0))
+    share = counts / examples.rows
+    deviation[p:] = np.sqrt(share * (1.0 - share))
+    return deviation
+
+
+def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:
+    """Return a PyArrow table: the rows of a source, and next to them the predictions of a run.
+
+    Adds ``prediction`` and, for a probabilistic loss, ``probability CLASS`` for each class. Raises RunError
+    for a run that cannot be read, ColumnError for a table without the model's columns.
+    """
+    import pyarrow as pa
+
+    found = run if isinstance(run, Run) else load(run, runs)
+    model = found.model
+    if not isinstance(model, LinearModel):
+        message = f'run "{found.run}" holds no model to predict with; fit again'
+        raise RunError(message)
+    table = read(None if sql else source, sql=sql)
+    scores = model.scores(table)
+    result = table.arrow
+    added: dict[str, Any] = {"prediction": _arrow_values(model.respond(scores))}
+    chances: Matrix | None = model.probabilities(scores)
+    if chances is not None:
+        added |= {f"probability {name}": pa.array(chances[:, k]) for k, name in enumerate(model.classes)}
+    for name, values in added.items():
+        result = result.append_column(_free_name(name, result.column_names), values)
+    return result
+
+
+def _arrow_values(values: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values.tolist() if values.dtype == object else values)
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
