@@ -96,7 +96,7 @@ def numbers_of(column: Any, name: str) -> Numbers:
         plain = compute().fill_null(plain, False if types.is_boolean(plain.type) else 0)
     values = _values(plain)
     if types.is_duration(column.type):
-        values = values * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[column.type.unit]
+        values = values / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
     if values.dtype.kind == "f":
         missing = _with_nan(values, missing, name)
     return Numbers(values, missing)
@@ -143,7 +143,7 @@ def _interval_seconds(column: Any) -> NDArray[np.float64]:
     chunks = whole.chunks if hasattr(whole, "chunks") else [whole]
     parts = [np.frombuffer(each.buffers()[1], _INTERVAL)[each.offset : each.offset + len(each)] for each in chunks]
     fields = np.concatenate(parts) if parts else np.empty(0, _INTERVAL)
-    return fields["months"] * float(_MONTH_SECONDS) + fields["days"] * 86_400.0 + fields["nanoseconds"] * 1e-9
+    return fields["months"] * float(_MONTH_SECONDS) + fields["days"] * 86_400.0 + fields["nanoseconds"] / 1e9
 
 
 def part_of(column: Any, part: str) -> Numbers:

@@ -123,6 +123,7 @@ def _number_features(
     center, scale = _mean_and_deviation(present, key[0])
     if present.min() != present.max() and scale > CONSTANT * abs(center):
         _check_size(present, key[0], standardize=standardize)
+        scale *= float(np.sqrt(1 - share))  # the missing, at the mean, do not deviate
         features.append(_number_feature(key, kind, center, scale, standardize=standardize))
     if share > 0 and indicator:
         deviation = float(np.sqrt(share * (1 - share)))
