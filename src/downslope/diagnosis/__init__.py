@@ -14,6 +14,7 @@ from typing import TypeAlias
 from downslope.diagnosis import (
     above_limit,
     answer_given_away,
+    arithmetic,
     batch_noise,
     budget,
     columns_left_out,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     batch_noise.find,
     budget.find,
     stopped.find,
+    arithmetic.find,
     unscaled.find,
     ill_conditioned.find,
     separable.find,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 
 from downslope.diagnosis import batch_noise, far_below_limit
-from downslope.diagnosis.facts import number
-from downslope.records import Finding, Run, Verdict
+from downslope.diagnosis.facts import budget_spent, clock_ended_it, number
+from downslope.records import Finding, Run
 from downslope.records.figures import count, duration, figure, plural
 
 STEEP_VALLEY = 1e3
 """Condition from which plain steps need thousands of passes and the scaled method needs a handful."""
 
-SPENT = 0.9
-"""Share of ``max-seconds`` from which the clock, and not the epochs, is what ended the run."""
-
 
 def find(run: Run) -> Finding | None:
     """Say how much more a run would have needed; silent where another rule names the cause."""
-    if run.verdict != Verdict.BUDGET or far_below_limit.find(run) or batch_noise.find(run):
+    if not budget_spent(run) or far_below_limit.find(run) or batch_noise.find(run):
         return None
     reached = f"gap {figure(run.gap, 2)}" if math.isfinite(run.gap) else f"objective {figure(run.objective)}"
     evidence = f"ended after {_spent(run)} at {reached}, before the tolerance {figure(run.spec.tolerance)}"
@@ -28,14 +25,9 @@ def find(run: Run) -> Finding | None:
 
 
 def _spent(run: Run) -> str:
-    if _clock_ended_it(run):
+    if clock_ended_it(run):
         return f"{duration(run.seconds.get('descend', math.nan))} and {plural(run.passes, 'pass', 'passes')}"
     return plural(run.passes, "pass", "passes")
-
-
-def _clock_ended_it(run: Run) -> bool:
-    limit = run.spec.max_seconds
-    return limit is not None and run.seconds.get("descend", 0.0) >= SPENT * limit
 
 
 def _remedy(run: Run) -> str:
@@ -44,7 +36,7 @@ def _remedy(run: Run) -> str:
         return f"try --method scaled, whose steps do not depend on the condition, here {condition}"
     if not math.isfinite(run.predicted_passes):
         return "give it more time (--epochs, --max-seconds), or accept a larger --tolerance"
-    if _clock_ended_it(run):
+    if clock_ended_it(run):
         seconds = run.seconds["descend"] * (1 + run.predicted_passes / max(run.passes, 1))
         return f"try --max-seconds {figure(seconds, 2)}, or accept a larger --tolerance"
     epochs = number(run, "epochs")

@@ -22,7 +22,7 @@ def find(run: Run) -> Finding | None:
         "DS304",
         "Columns left out",
         "; ".join(f"{quoted(names)} ({reason})" for reason, names in reasons.items()),
-        "nothing to do if that is right; a code that is a number in the file can be given as text to become categories",
+        "nothing to do if that is right; if a column should count, change its values or its type in the source",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, peak_rate
+from downslope.diagnosis.facts import CONSTANT_CURVATURE, full_batch_limit, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure
 
@@ -18,7 +18,7 @@ def find(run: Run) -> Finding | None:
     """
     rate, limit = peak_rate(run), full_batch_limit(run)
     plain_full = run.setting("method") == "full-batch" and run.setting("rule") == "plain"
-    if run.verdict != Verdict.DIVERGED or not plain_full or run.setting("loss") in STEEPEST_AT_START:
+    if run.verdict != Verdict.DIVERGED or not plain_full or run.setting("loss") in CONSTANT_CURVATURE:
         return None
     if not rate <= limit:
         return None

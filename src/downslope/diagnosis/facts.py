@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 
-from downslope.records import Run
+from downslope.records import Run, Verdict
 from downslope.records.scores import loss_score
 
-STEEPEST_AT_START = frozenset({"squared", "log", "squared-hinge"})
-"""Losses whose curvature is nowhere larger than at zero weights, so that the limit measured there holds
-everywhere: squared is constant, log has s(1 - s) <= 1/4 with equality at score 0, and squared hinge has
-every example inside its margin at score 0."""
+CONSTANT_CURVATURE = frozenset({"squared"})
+"""Losses whose curvature is the same everywhere, so that the limit measured at the start is exact."""
+
+BOUNDED_CURVATURE = CONSTANT_CURVATURE | {"log", "softmax", "squared-hinge"}
+"""Losses whose curvature further down is of the size of that at the start: at most four times it for log
+loss where the rarer class has 7 % of the rows or more, as s (1 - s) <= 1/4."""
+
+CORNERED = frozenset({"absolute", "quantile", "hinge"})
+"""Losses with a corner instead of a curvature; what is measured for them is a rounded stand-in."""
+
+
+SPENT = 0.9
+"""Share of a budget from which it counts as spent: a run looks at it between passes or batches only."""
 
 
 def number(run: Run, name: str) -> float:
@@ -29,10 +38,13 @@ def peak_rate(run: Run) -> float:
 def full_batch_limit(run: Run) -> float:
     """Return the learning rate above which full-batch steps diverge under the run's rule, nan where unknown.
 
-    On a quadratic with largest curvature L: plain 2 / L; momentum m (heavy ball) 2 (1 + m) / L (Polyak 1964);
-    Nesterov 2 (1 + m) / ((1 + 2 m) L), from the root -1 of its characteristic polynomial
-    z^2 - (1 + m)(1 - rate L) z + m (1 - rate L). Rules that divide by past gradients have no such limit.
+    Without a curvature there is none. On a quadratic with largest curvature L: plain 2 / L; momentum m (heavy
+    ball) 2 (1 + m) / L (Polyak 1964); Nesterov 2 (1 + m) / ((1 + 2 m) L), from the root -1 of its
+    characteristic polynomial z^2 - (1 + m)(1 - rate L) z + m (1 - rate L). Rules that divide by past
+    gradients have no such limit.
     """
+    if run.setting("loss") in CORNERED:
+        return math.nan
     limit, momentum = run.curvature.stability_limit, number(run, "momentum")
     factor = {
         "plain": 1.0,
@@ -40,6 +52,18 @@ def full_batch_limit(run: Run) -> float:
         "nesterov": (1 + momentum) / (1 + 2 * momentum),
     }.get(str(run.setting("rule")), math.nan)
     return limit * factor if math.isfinite(limit) and limit > 0 else math.nan
+
+
+def clock_ended_it(run: Run) -> bool:
+    """Return whether the seconds allowed, and not the passes, are what ended the run."""
+    limit = run.spec.max_seconds
+    return limit is not None and run.seconds.get("descend", 0.0) >= SPENT * limit
+
+
+def budget_spent(run: Run) -> bool:
+    """Return whether the run ended because its budget did, as far as the record shows."""
+    passes_spent = run.passes >= SPENT * number(run, "epochs")
+    return run.verdict == Verdict.BUDGET and (passes_spent or clock_ended_it(run) or run.message.startswith("budget"))
 
 
 def lost_on_holdout(run: Run) -> tuple[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, peak_rate
+from downslope.diagnosis.facts import BOUNDED_CURVATURE, full_batch_limit, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
 
@@ -34,10 +34,10 @@ def find(run: Run) -> Finding | None:
 
 
 def _limit_holds(run: Run) -> bool:
-    """Return whether the limit measured at the start governs every step of this run."""
+    """Return whether the limit measured at the start is a fair guide to every step of this run."""
     return (
         run.setting("method") == "full-batch"
         and run.setting("rule") == "plain"
-        and run.setting("schedule") in ("constant", "auto")
-        and run.setting("loss") in STEEPEST_AT_START
+        and run.setting("schedule") == "constant"
+        and run.setting("loss") in BOUNDED_CURVATURE
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from downslope.diagnosis.facts import STEEPEST_AT_START, full_batch_limit, number, peak_rate
+from downslope.diagnosis.facts import CONSTANT_CURVATURE, full_batch_limit, number, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
 
@@ -14,11 +14,11 @@ the rate and with the batch size alike; a factor of four leaves room without slo
 def find(run: Run) -> Finding | None:
     """Explain a divergence of a sampled method at a rate that full-batch steps would bear.
 
-    Only for losses whose curvature is largest at the start: there full-batch steps at this rate cannot
-    diverge, so what diverged is the difference between a batch and the whole.
+    Only for a loss of constant curvature: there full-batch steps at this rate cannot diverge, so what diverged
+    is the difference between a batch and the whole.
     """
     rate, limit, batch = peak_rate(run), full_batch_limit(run), _batch_size(run)
-    bears = run.setting("loss") in STEEPEST_AT_START and run.setting("rule") == "plain" and rate <= limit
+    bears = run.setting("loss") in CONSTANT_CURVATURE and run.setting("rule") == "plain" and rate <= limit
     if run.verdict != Verdict.DIVERGED or not bears or not batch < run.data.train_rows:
         return None
     return Finding(

@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
         return figure(seconds)
     if seconds < 1e-3:
         return "under 1 ms"
-    if seconds < 0.1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
         return f"{seconds:.3g} s"

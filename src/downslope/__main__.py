@@ -1,0 +1,5 @@
+"""``python -m downslope``: the command."""
+
+from downslope.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from downslope.cli import compare, fit, predict, runs
+from downslope.cli.options import with_settings
+
+app = typer.Typer(
+    help="Train models by gradient descent, choose by measurement, and see how the loss went down.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from downslope import __version__
+
+        typer.echo(f"downslope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(  # pyright: ignore[reportUnusedFunction]
+    _: Annotated[
+        bool, typer.Option("--version", help="print the version and exit", callback=_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
+app.command("fit", help="Train a model on a table: the main job.")(with_settings(fit.fit_command))
+app.command("predict", help="Put predictions next to the rows of a table.")(predict.predict_command)
+app.command("race", help="Full batch, stochastic, mini-batch and scaled, on your data.")(
+    with_settings(compare.race_command, leave_out=("method",))
+)
+app.command("sweep", help="Map learning rates by batch sizes: too slow, sweet spot, diverged.")(
+    with_settings(compare.sweep_command)
+)
+app.command("runs", help="List the saved runs.")(runs.runs_command)
+app.command("show", help="Show the whole report of a saved run.")(runs.show_command)
+app.command("rerun", help="Train again exactly as a saved run was, and compare the weights bit for bit.")(
+    runs.rerun_command
+)

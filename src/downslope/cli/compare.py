@@ -1,0 +1,54 @@
+"""``downslope race`` and ``downslope sweep``: several trainings side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from downslope.cli.options import spec_of
+from downslope.cli.progress import Progress
+from downslope.cli.shared import AsJson, Quiet, Source, Target, need_source_and_target, print_json, print_page
+from downslope.records.files import record_to_json
+
+
+def race_command(
+    source: Source = "",
+    target: Target = "",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    asked: dict[str, Any] = {},  # noqa: B006 - read only; every setting given as an option
+) -> None:
+    """Run the four methods from the same start and print how far each had come, and when."""
+    need_source_and_target("race", source, target, asked)
+    spec = spec_of(source, target, asked)
+    with Progress(quiet=quiet) as progress:
+        from downslope.fitting import race
+
+        result = race(source or None, target, spec=spec, tell=progress.tell)
+    if as_json:
+        print_json(record_to_json(result))
+        return
+    from downslope.views import race_report
+
+    print_page(f"{spec.sql or source}  →  {target}", race_report(result))
+
+
+def sweep_command(
+    source: Source = "",
+    target: Target = "",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    asked: dict[str, Any] = {},  # noqa: B006 - read only; every setting given as an option
+) -> None:
+    """Train a grid of learning rates by batch sizes and print the map."""
+    need_source_and_target("sweep", source, target, asked)
+    spec = spec_of(source, target, asked)
+    with Progress(quiet=quiet) as progress:
+        from downslope.fitting import sweep
+
+        result = sweep(source or None, target, spec=spec, tell=progress.tell)
+    if as_json:
+        print_json(record_to_json(result))
+        return
+    from downslope.views import sweep_report
+
+    print_page(f"{spec.sql or source}  →  {target}", sweep_report(result))

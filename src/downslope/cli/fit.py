@@ -1,0 +1,54 @@
+"""``downslope fit``: from a file to a model and its report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from downslope.cli.options import spec_of
+from downslope.cli.progress import Progress
+from downslope.cli.shared import (
+    AsJson,
+    Quiet,
+    Runs,
+    Save,
+    Source,
+    Target,
+    exit_as,
+    need_source_and_target,
+    print_json,
+    print_page,
+    title_of,
+)
+from downslope.records import Run, Spec
+
+
+def fit_command(
+    source: Source = "",
+    target: Target = "",
+    runs: Runs = "runs",
+    save: Save = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    asked: dict[str, Any] = {},  # noqa: B006 - read only; every setting given as an option
+) -> None:
+    """Train a model and print its report, or with ``--json`` its outcome as one object."""
+    need_source_and_target("fit", source, target, asked)
+    run = train(spec_of(source, target, asked), runs if save else None, quiet=quiet)
+    if as_json:
+        from downslope.views import flat
+
+        print_json(flat(run))
+    else:
+        from downslope.views import report
+
+        print_page(title_of(run), report(run))
+    exit_as(run)
+
+
+def train(spec: Spec, runs: str | None, *, quiet: bool) -> Run:
+    """Return the run of a spec, with its progress on standard error."""
+    with Progress(quiet=quiet) as progress:
+        progress.tell("starting", None)
+        from downslope.fitting import fit
+
+        return fit(spec.source or None, spec.target, spec=spec, runs=runs, watch=progress.watch, tell=progress.tell)

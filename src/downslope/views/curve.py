@@ -1,0 +1,64 @@
+"""The curve of a descent: what to draw, thinned so that no peak is lost."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from downslope.records import Run, StepRecord
+from downslope.views.parts import Curve
+
+POINTS = 240
+"""Points kept of a curve: four for each character of a terminal's width, more than it can show."""
+
+LEAST = 2
+"""Fewest points that make a curve."""
+
+SPREAD = 10.0
+"""Ratio of the largest to the smallest value from which a logarithmic axis shows more than a straight one."""
+
+
+def curve_of(run: Run) -> Curve | None:
+    """Return how the run went down: its gap where that was known all along, else its objective; None for no curve.
+
+    Non-finite values, as at the end of a diverged run, are left out.
+    """
+    gaps = _gaps(run.steps)
+    objectives = [(step.passes, step.objective) for step in run.steps if math.isfinite(step.objective)]
+    points, label = (gaps, "gap") if len(gaps) >= max(LEAST, len(objectives) / 2) else (objectives, "objective")
+    if len(points) < LEAST or points[0][0] == points[-1][0] or len({y for _, y in points}) < LEAST:
+        return None
+    kept = thin(points, POINTS)
+    lowest, highest = min(y for _, y in kept), max(y for _, y in kept)
+    log = lowest > 0 and highest / lowest >= SPREAD
+    return Curve(tuple(x for x, _ in kept), tuple(y for _, y in kept), "passes", label, log)
+
+
+def _gaps(steps: Sequence[StepRecord]) -> list[tuple[float, float]]:
+    """Return the gaps (passes, gap) of the kind that is known at most steps: a bound and an estimate do not mix."""
+    known = [step for step in steps if math.isfinite(step.gap) and step.gap > 0]
+    kinds = Counter(step.gap_kind for step in known)
+    usual = max(kinds, key=lambda kind: kinds[kind], default=None)
+    return [(step.passes, step.gap) for step in known if step.gap_kind == usual]
+
+
+def thin(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """Return at most ``most`` of the points (x, y), keeping the ends and the least and largest y of each stretch.
+
+    A mean or a moving average would hide the peaks that tell a noisy descent from a smooth one.
+    """
+    if len(points) <= most:
+        return list(points)
+    stretches = (most - 2) // 2
+    inner, kept = range(1, len(points) - 1), {0, len(points) - 1}
+    for stretch in range(stretches):
+        indices = inner[len(inner) * stretch // stretches : len(inner) * (stretch + 1) // stretches]
+        kept.add(min(indices, key=lambda index: points[index][1]))
+        kept.add(max(indices, key=lambda index: points[index][1]))
+    return [points[index] for index in sorted(kept)]
+
+
+def last_known(steps: Sequence[StepRecord]) -> StepRecord | None:
+    """Return the last step with a finite objective."""
+    return next((step for step in reversed(steps) if math.isfinite(step.objective)), None)

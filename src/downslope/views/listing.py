@@ -1,0 +1,59 @@
+"""The list of saved runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from downslope.records import Run
+from downslope.records.figures import duration, figure
+from downslope.records.scores import SCORES
+from downslope.views.after import TONES, score, score_label
+from downslope.views.parts import Section, Table, Text, Tone, texts
+
+
+class Unreadable(Protocol):
+    """A run that could not be read: its name, and why."""
+
+    @property
+    def run(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """One sentence saying why."""
+        ...
+
+
+def listing(runs: Sequence[Run | Unreadable]) -> tuple[Section, ...]:
+    """Return the table of runs, and below it the ones that cannot be read with the reason."""
+    whole = [run for run in runs if isinstance(run, Run)]
+    broken = [Text(f"{run.run}: {run.problem}", Tone.BAD) for run in runs if not isinstance(run, Run)]
+    heads = ("run", "target", "method", "verdict", "gap", "held out", "time")
+    rows = tuple(_row(run) for run in whole)
+    table = Table(heads, rows, right=frozenset({4, 6}), fold=frozenset({0, 1, 5}))
+    sections = (Section("Runs", (table,) if rows else ()), Section("Cannot be read", tuple(broken)))
+    return tuple(section for section in sections if section.parts)
+
+
+def _row(run: Run) -> tuple[Text, ...]:
+    gap = figure(run.gap, 2) if math.isfinite(run.gap) else "–"
+    seconds = run.seconds.get("total", math.nan)
+    return (
+        *texts(run.run, run.spec.target, str(run.setting("method"))),
+        Text(run.verdict.value, TONES[run.verdict]),
+        *texts(gap, _held_out(run), duration(seconds) if math.isfinite(seconds) else "–"),
+    )
+
+
+def _held_out(run: Run) -> str:
+    """Return the score that says most: the first that counts upwards, else the first there is."""
+    scores = run.holdout or run.train
+    names = [name for name in SCORES if name in scores] or list(scores)
+    upwards = [name for name in names if name in SCORES and SCORES[name].higher]
+    if not names:
+        return ""
+    name = (upwards or names)[0]
+    return f"{score_label(name)} {score(name, scores[name])}"
