@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +19,10 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from downslope.data.features import prepare
 from downslope.data.sources import read
 from downslope.errors import ColumnError, InputError, OptionError, SourceError
+from downslope.records.spec import Spec
 
 ROWS = [{"a": 1, "b": 2.5, "c": "x"}, {"a": 2, "b": -1.0, "c": "y"}, {"a": 3, "b": 0.0, "c": "z"}]
 TABLE = pa.Table.from_pylist(ROWS)
@@ -303,3 +307,55 @@ def test_a_column_to_drop_must_be_there(tmp_path: Path) -> None:
 )
 def test_an_object_that_is_no_table_gets_one_sentence(source: object, words: str) -> None:
     refused(SourceError, words, source=source)
+
+
+def rich_table() -> pa.Table:
+    """Return columns of types that Parquet stores in more ways than one."""
+    rows = 60
+    words = pa.array([None if i % 7 == 0 else f"w{i % 5}" for i in range(rows)])
+    return pa.table(
+        {
+            "word": words,
+            "large": words.cast(pa.large_string()),
+            "stored": words.dictionary_encode(),
+            "coded": pa.array(np.arange(rows) % 3 * 10).dictionary_encode(),
+            "span": pa.array(np.arange(rows) * 1000, pa.duration("ms")),
+            "at": pa.array(np.arange(rows) * 10**9, pa.timestamp("us", "UTC")),
+            "x": np.arange(rows, dtype=np.float32),
+            "x.y": np.arange(rows, dtype=np.uint16),
+            "flag": np.arange(rows) % 2 == 0,
+        }
+    )
+
+
+@pytest.mark.parametrize("columns", [["word", "large", "x", "x.y", "at", "flag"], list(rich_table().column_names)])
+@pytest.mark.parametrize("form", ["parquet", "arrow", "object"])
+def test_the_same_rows_come_with_and_without_a_condition(tmp_path: Path, columns: list[str], form: str) -> None:
+    table = rich_table().select(columns)
+    path = tmp_path / f"t.{form}"
+    if form == "parquet":
+        parquet.write_table(table, path, row_group_size=17)
+    elif form == "arrow":
+        feather.write_feather(table, path)
+    source = table if form == "object" else path
+    for drop in ([], ["x"]):
+        plain, filtered = read(source, drop=drop), read(source, drop=drop, where="true")
+        assert plain.names == filtered.names == tuple(name for name in columns if name not in drop)
+        spec = Spec(target="x.y", holdout=0)
+        first, second = prepare(plain, spec), prepare(filtered, spec)
+        assert first.plan.feature_names() == second.plan.feature_names() or "coded" in columns
+        for one, other in ((first.plan, filtered), (second.plan, plain)):
+            assert one.encode(other)[1].shape == (60, len(one.categories))
+        np.testing.assert_array_equal(first.plan.encode(plain)[0], first.plan.encode(filtered)[0])
+        np.testing.assert_array_equal(first.plan.encode(plain)[1], first.plan.encode(filtered)[1])
+
+
+def test_a_plain_parquet_needs_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(stored(path))
+    code = (
+        "import sys; from downslope.data.sources import read; from downslope.data.features import prepare; "
+        f"read({str(path)!r}); print([m for m in ('duckdb', 'pandas', 'polars', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -176,3 +176,10 @@ def test_a_weights_column_is_no_feature() -> None:
 def test_class_weights_need_classes() -> None:
     assert "class-weight" in complaint(OptionError, table_of(y=X), class_weight="balanced")
     assert made(WORDS, class_weight="balanced").loss == "log"
+
+
+def test_classes_that_no_row_has_are_none() -> None:
+    y = pd.Categorical(["b", "a"] * 30, categories=["z", "b", "a", "never"])
+    ready = prepare(read(pd.DataFrame({"x": X, "y": y})), Spec(target="y", holdout=0))
+    assert ready.classes == ("a", "b")
+    np.testing.assert_array_equal(ready.train.target, [1.0, 0.0] * 30)

@@ -46,7 +46,7 @@ class Levels:
     """A column as levels.
 
     codes: (n,) int32, an index into ``names``, -1 where missing.
-    names: a ``pyarrow.Array`` of the distinct strings in order of first appearance.
+    names: a ``pyarrow.Array`` of distinct strings, each of which may be used or not.
     """
 
     codes: NDArray[np.int32]
@@ -164,18 +164,37 @@ def levels_of(column: Any) -> Levels:
     """Return a text, dictionary, whole-number or boolean column as Levels."""
     pyarrow, pc = arrow(), compute()
     if pyarrow.types.is_dictionary(column.type):
+        found = _stored_levels(column)
+        if found is not None:
+            return found
         column = column.cast(column.type.value_type)
     if not pyarrow.types.is_string(column.type):
         column = column.cast(pyarrow.string() if column.nbytes < 2**30 else pyarrow.large_string())
     encoded = pc.dictionary_encode(column)
     if encoded.num_chunks == 0:
         return Levels(np.empty(0, np.int32), pyarrow.array([], pyarrow.string()))
-    codes = np.concatenate([_codes(chunk) for chunk in encoded.chunks])
-    return Levels(codes, encoded.chunk(encoded.num_chunks - 1).dictionary)
+    return _joined(encoded.chunks)
+
+
+def _stored_levels(column: Any) -> Levels | None:
+    """Return a dictionary of distinct strings as it is; None where it is of another kind."""
+    pyarrow = arrow()
+    if not pyarrow.types.is_string(column.type.value_type) or column.num_chunks == 0:
+        return None
+    levels = _joined(column.unify_dictionaries().chunks)
+    names = levels.names
+    return levels if names.null_count == 0 and len(names.unique()) == len(names) else None
+
+
+def _joined(chunks: Sequence[Any]) -> Levels:
+    # The last chunk has the longest dictionary: each begins with the one before.
+    return Levels(np.concatenate([_codes(chunk) for chunk in chunks]), chunks[-1].dictionary)
 
 
 def _codes(chunk: Any) -> NDArray[np.int32]:
     indices = chunk.indices
+    if indices.type != arrow().int32():
+        indices = indices.cast(arrow().int32())
     return cast("NDArray[np.int32]", (indices.fill_null(-1) if indices.null_count else indices).to_numpy())
 
 

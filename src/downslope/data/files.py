@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from downslope.data.arrow import arrow
 from downslope.data.database import connection, literal, selected, sentence
+from downslope.data.parquet import read_plain, schema_of
 from downslope.errors import ColumnError, SourceError, nearest
 
 if TYPE_CHECKING:
@@ -82,11 +83,9 @@ def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
         message = f"{source} holds files of different formats ({', '.join(sorted(formats))}); name one with a glob"
         raise SourceError(message)
     only = formats.pop()
-    import duckdb
-
     try:
         return _read(paths, only, source, where, drop)
-    except (duckdb.Error, arrow().ArrowException, OSError, EOFError) as error:
+    except _failures() as error:
         if where is not None and _reads(paths, only, source):
             message = f"--where does not work: {sentence(error)}"
             raise SourceError(message) from None
@@ -95,16 +94,25 @@ def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
 
 def _reads(paths: list[Path], only: str, source: str) -> bool:
     """Return whether the files can be read without a condition, so that the condition is to blame."""
-    import duckdb
-
     try:
         _read(paths, only, source, None, ())
-    except (duckdb.Error, arrow().ArrowException, OSError, EOFError):
+    except _failures():
         return False
     return True
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what a reader raises; looked up only when something is raised, so that no reader is imported for it."""
+    import duckdb
+
+    return (duckdb.Error, arrow().ArrowException, OSError, EOFError)
+
+
 def _read(paths: list[Path], only: str, source: str, where: str | None, drop: Sequence[str]) -> Any:
+    if where is None:
+        table = _without_database(paths, only, source, drop)
+        if table is not None:
+            return table
     import duckdb
 
     try:
@@ -114,6 +122,22 @@ def _read(paths: list[Path], only: str, source: str, where: str | None, drop: Se
             raise
         # Quotes are of another kind, or the first rows promised another type than later ones hold.
         return _select(_relation(paths, only, careful=True), paths, only, source, where, drop)
+
+
+def _without_database(paths: list[Path], only: str, source: str, drop: Sequence[str]) -> Any:
+    """Return what PyArrow alone reads as well or better, or None."""
+    if _only_arrow(paths, only):
+        table = _open_arrow(paths, only)
+        check_drop(table.column_names, drop, source)
+        return table.select([index for index, name in enumerate(table.column_names) if name not in drop])
+    if only != "Parquet" or len(paths) > 1:
+        return None
+    check_drop(schema_of(paths[0]).names, drop, source)
+    return read_plain(paths[0], drop)
+
+
+def _only_arrow(paths: list[Path], only: str) -> bool:
+    return only == "Arrow" or (only == "Parquet" and any(format_of(path)[1] for path in paths))
 
 
 def _select(
@@ -138,17 +162,13 @@ def check_drop(names: Sequence[str], drop: Sequence[str], source: str) -> None:
 def _own_names(names: list[str], paths: list[Path], only: str) -> list[str]:
     if only != "Parquet" or len(paths) > 1 or not any(re.search(r"_\d+$", name) for name in names):
         return names
-    own: list[str] = list(_parquet().read_schema(paths[0]).names)
+    own: list[str] = list(schema_of(paths[0]).names)
     return own if len(own) == len(names) == len(set(own)) else names
-
-
-def _parquet() -> Any:
-    return import_module("pyarrow.parquet")
 
 
 def _relation(paths: list[Path], only: str, *, careful: bool) -> DuckDBPyRelation:
     """Return the rows of files as a relation; ``careful`` looks at all rows before it settles the types."""
-    if only == "Arrow" or (only == "Parquet" and any(format_of(path)[1] for path in paths)):
+    if _only_arrow(paths, only):
         return connection().from_arrow(_open_arrow(paths, only))
     options = ["union_by_name = true"] if len(paths) > 1 else []
     if only != "Parquet" and careful:
@@ -176,7 +196,7 @@ def _arrow_file(path: Path, only: str) -> Any:
     else:
         source = pyarrow.memory_map(str(path))
     if only == "Parquet":
-        return _parquet().read_table(source)
+        return import_module("pyarrow.parquet").read_table(source)
     try:
         return pyarrow.ipc.open_file(source).read_all()
     except pyarrow.ArrowInvalid:

@@ -85,9 +85,10 @@ def _at_random(index: NDArray[np.intp], spec: Spec, target: Target, values: Vect
 
 def _mend_classes(held: NDArray[np.bool_], drawn: NDArray[np.uint64], target: Target, values: Vector) -> None:
     """Move one row of each class that a part lacks; raises OptionError where a class has one row only."""
+    count = len(target.classes)
     codes = values.astype(np.intp)
-    total = np.bincount(codes, minlength=len(target.classes))
-    inside = np.bincount(codes[held], minlength=len(target.classes))
+    outside, inside = np.bincount(codes + count * held, minlength=2 * count).reshape(2, count)
+    total = outside + inside
     single = np.flatnonzero(total == 1)
     if single.size:
         message = (

@@ -133,6 +133,10 @@ def _fitting(column: Any, key: Key, trained: str) -> Numbers | Levels:
 
 
 def _as_numbers(column: Any, name: str, trained: str, here: str) -> Numbers:
+    types = arrow().types
+    if types.is_dictionary(column.type) and kind_of(column.type.value_type) == "number":
+        column = column.cast(column.type.value_type)
+        here = "number"
     if here not in ("number", "boolean"):
         raise ColumnError(_differs(name, trained, here, column))
     numbers = numbers_of(column, name)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow
-from downslope.data.columns import kind_of, levels_of, numbers_of, text_names
+from downslope.data.columns import Levels, kind_of, levels_of, numbers_of, text_names
 from downslope.data.objects import column_of
 from downslope.data.table import Table
 from downslope.errors import ColumnError, OptionError, SourceError, TargetError, WeightsError
@@ -90,7 +90,7 @@ def _array(given: object, name: str, table: Table, error: type[TargetError | Wei
 def _classes(column: Any, name: str, kind: str, loss: str) -> Target:
     if kind == "category":
         levels = levels_of(column)
-        codes, names = levels.codes, text_names(levels.names, np.arange(len(levels.names)))
+        codes, names = _used(levels)
     else:
         codes, names = _number_classes(column, name, kind)
     _check_classes(names, name)
@@ -101,6 +101,15 @@ def _classes(column: Any, name: str, kind: str, loss: str) -> Target:
     chosen = ("log" if len(names) == 2 else "softmax") if loss == "auto" else loss
     values = np.take(rank, codes)
     return Target(name, values, None if present.all() else present, _kind(kind), classes, chosen)
+
+
+def _used(levels: Levels) -> tuple[NDArray[np.int32], list[str]]:
+    """Return codes and names without the names that no row has."""
+    counts = np.bincount(levels.codes + 1, minlength=len(levels.names) + 1)[1:]
+    used = np.flatnonzero(counts)
+    place = np.full(counts.shape[0] + 1, -1, np.int32)  # code -1 points at the end
+    place[used] = np.arange(used.shape[0])
+    return place[levels.codes], text_names(levels.names, used)
 
 
 def _kind(kind: str) -> str:
