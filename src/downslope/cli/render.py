@@ -17,9 +17,11 @@ from downslope.views import Curve, Facts, Part, Section, Table, Text, Tone
 WIDEST = 100
 """Columns used at most: longer lines are hard to read."""
 
+INDENT = 2
 CHART_HEIGHT = 8
 CHART_WIDTH = 72
 
+BLANK = Text("")
 STYLES = {
     Tone.PLAIN: "",
     Tone.QUIET: "dim",
@@ -32,13 +34,16 @@ STYLES = {
 
 def print_sections(title: str, sections: Iterable[Section], file: IO[str] | None = None) -> None:
     """Print a title and sections on a file, standard output when None."""
-    console = console_for(file or sys.stdout)
-    console.print(RichText(title, style="bold"))
-    for section in sections:
-        console.print()
-        console.print(RichText(section.title, style="bold cyan"))
-        for part in section.parts:
-            console.print(Padding(_drawn(part, console), (0, 0, 0, 2), expand=False))
+    target = file or sys.stdout
+    console = console_for(target)
+    with console.capture() as page:
+        console.print(RichText(title, style="bold"))
+        for section in sections:
+            console.print()
+            console.print(RichText(section.title, style="bold cyan"))
+            for part in section.parts:
+                console.print(Padding(_drawn(part, console), (0, 0, 0, INDENT), expand=False) if part != BLANK else "")
+    target.writelines(line.rstrip() + "\n" for line in page.get().splitlines())
 
 
 def console_for(file: IO[str]) -> Console:
@@ -53,7 +58,7 @@ def _drawn(part: Part, console: Console) -> RenderableType:
         return _text(part)
     if isinstance(part, Facts):
         return _facts(part)
-    return _curve(part, console) if isinstance(part, Curve) else _table(part)
+    return _curve(part, console) if isinstance(part, Curve) else _table(part, console)
 
 
 def _text(text: Text) -> RichText:
@@ -69,23 +74,34 @@ def _facts(facts: Facts) -> RichTable:
     return grid
 
 
-def _table(table: Table) -> RichTable:
+def _table(table: Table, console: Console) -> RichTable:
+    """Draw a table, its spare columns left out one by one where it would be wider than the page."""
+    left_out: tuple[int, ...] = ()
+    for count in range(len(table.spare) + 1):
+        left_out = table.spare[:count]
+        if _columns(table, left_out).__rich_measure__(console, console.options).maximum <= console.width - INDENT:
+            break
+    return _columns(table, left_out)
+
+
+def _columns(table: Table, left_out: tuple[int, ...]) -> RichTable:
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for index, head in enumerate(table.heads):
+    kept = [index for index in range(len(table.heads)) if index not in left_out]
+    for index in kept:
         drawn.add_column(
-            RichText(head),
+            RichText(table.heads[index]),
             justify="right" if index in table.right else "left",
             overflow="fold" if index in table.fold else "ellipsis",
             no_wrap=index not in table.fold,
         )
     for row in table.rows:
-        drawn.add_row(*(_text(cell) for cell in row))
+        drawn.add_row(*(_text(row[index]) for index in kept))
     return drawn
 
 
 def _curve(curve: Curve, console: Console) -> RichText:
     unicode = console.encoding.lower().startswith("utf")
-    lines = chart(curve, min(console.width - 4, CHART_WIDTH), CHART_HEIGHT, unicode=unicode)
+    lines = chart(curve, min(console.width - 2 * INDENT, CHART_WIDTH), CHART_HEIGHT, unicode=unicode)
     drawn = RichText(f"{curve.y_label}{', logarithmic' if curve.log else ''}\n", style="dim", no_wrap=True)
     for line in lines:
         label, axis, dots = _split(line)

@@ -20,7 +20,8 @@ def find(run: Run) -> Finding | None:
     reached = f"gap {figure(run.gap, 2)}" if math.isfinite(run.gap) else f"objective {figure(run.objective)}"
     evidence = f"ended after {_spent(run)} at {reached}, before the tolerance {figure(run.spec.tolerance)}"
     if math.isfinite(run.predicted_passes):
-        evidence += f"; about {plural(run.predicted_passes, 'more pass', 'more passes')} are predicted"
+        more = plural(run.predicted_passes, "more pass", "more passes")
+        evidence += f"; going by the pace so far, at least {more} are needed"
     return Finding("DS106", "The budget ended first", evidence, _remedy(run))
 
 

@@ -26,10 +26,12 @@ def find(run: Run) -> Finding | None:
         f"learning rate {figure(peak_rate(run))} is {figure(2 * longer, 2)} times below the stability limit "
         f"{figure(full_batch_limit(run))}"
     )
-    remedy = f"try --learning-rate {figure(better, 2)}, or leave it to auto"
+    remedy = (
+        f"try --learning-rate {figure(better, 2)}, with which a pass goes {figure(longer, 2)} times as far, or auto"
+    )
     if math.isfinite(run.predicted_passes):
-        evidence += f"; at this rate about {plural(run.predicted_passes, 'more pass', 'more passes')} would be needed"
-        remedy += f": about {plural(max(run.predicted_passes / longer, 1), 'pass', 'passes')} instead"
+        more = plural(run.predicted_passes, "more pass", "more passes")
+        evidence += f"; going by the pace so far, at least {more} are needed"
     return Finding("DS104", "Learning rate far below the stability limit", evidence, remedy)
 
 

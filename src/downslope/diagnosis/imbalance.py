@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from downslope.records import Finding, Run
-from downslope.records.figures import share
 
 COMMON = 0.7
 """Share of the most common class from which always answering it looks like a good model."""
@@ -23,7 +22,7 @@ def find(run: Run) -> Finding | None:
     return Finding(
         "DS302",
         "Accuracy says little here",
-        f"always answering the most common class is right for {share(baseline)} of the rows; the model is right "
-        f"for {share(accuracy)}",
+        f"always answering the most common class is right for {100 * baseline:.1f} % of the rows; the model is right "
+        f"for {100 * accuracy:.1f} %",
         "judge by the log loss or the area under ROC; if the rare class matters more, set --class-weight balanced",
     )

@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return figure(seconds)
     if seconds < 1e-3:
-        return "under 1 ms"
+        return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:

@@ -41,7 +41,7 @@ def distance_section(run: Run) -> Section:
     """Say how the run ended and how far the minimum still is, and how well that is known."""
     rows = [("verdict", Text(run.message or run.verdict.value, TONES[run.verdict])), ("gap", Text(_distance(run)))]
     if run.verdict != Verdict.CONVERGED and math.isfinite(run.predicted_passes):
-        rows.append(("to come", Text(f"about {plural_passes(run.predicted_passes)} more, at this pace")))
+        rows.append(("to come", Text(f"at least {plural_passes(run.predicted_passes)}, going by the pace so far")))
     return Section("How far the minimum still is", (Facts(tuple(rows)),))
 
 

@@ -66,18 +66,21 @@ def shape_section(run: Run) -> Section:
     shape = run.curvature
     rows: list[tuple[str, str]] = []
     if not (math.isnan(shape.condition_before) and math.isnan(shape.condition_after)):
-        rows.append(("condition", _condition(shape.condition_before, shape.condition_after)))
+        rows.append(("condition", _condition(run)))
     if math.isfinite(shape.stability_limit):
         limit = f"{figure(shape.stability_limit)} = 2 / largest curvature {figure(shape.largest)}"
         rows.append(("stability limit", f"{limit}; longer full-batch steps diverge"))
     return Section("Shape of the slope", (facts(*rows),) if rows else ())
 
 
-def _condition(before: float, after: float) -> str:
+def _condition(run: Run) -> str:
+    before, after = run.curvature.condition_before, run.curvature.condition_after
     if math.isnan(before):
         return f"{figure(after)} after scaling"
+    levels = any(column.treatment.startswith("one-hot") for column in run.data.columns)
+    flat = "the levels of a category add up to 1, so one direction is flat" if levels else "one direction is flat"
     narrow = "a round bowl" if after < 10 else "a long valley" if after < 1e4 else "a very narrow valley"
-    ending = f": {narrow}" if math.isfinite(after) else ": one direction is flat"
+    ending = f": {narrow}" if math.isfinite(after) else f": {flat}"
     return f"{figure(before)} as the columns are, {figure(after)} after scaling{ending}"
 
 

@@ -15,6 +15,9 @@ POINTS = 240
 LEAST = 2
 """Fewest points that make a curve."""
 
+FLOOR = 1e-16
+"""Gap below which float64 cannot tell it from none."""
+
 SPREAD = 10.0
 """Ratio of the largest to the smallest value from which a logarithmic axis shows more than a straight one."""
 
@@ -40,7 +43,7 @@ def _gaps(steps: Sequence[StepRecord]) -> list[tuple[float, float]]:
     known = [step for step in steps if math.isfinite(step.gap) and step.gap > 0]
     kinds = Counter(step.gap_kind for step in known)
     usual = max(kinds, key=lambda kind: kinds[kind], default=None)
-    return [(step.passes, step.gap) for step in known if step.gap_kind == usual]
+    return [(step.passes, max(step.gap, FLOOR)) for step in known if step.gap_kind == usual]
 
 
 def thin(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:

@@ -33,7 +33,7 @@ def listing(runs: Sequence[Run | Unreadable]) -> tuple[Section, ...]:
     broken = [Text(f"{run.run}: {run.problem}", Tone.BAD) for run in runs if not isinstance(run, Run)]
     heads = ("run", "target", "method", "verdict", "gap", "held out", "time")
     rows = tuple(_row(run) for run in whole)
-    table = Table(heads, rows, right=frozenset({4, 6}), fold=frozenset({0, 1, 5}))
+    table = Table(heads, rows, right=frozenset({4, 6}), spare=(6, 2, 1))
     sections = (Section("Runs", (table,) if rows else ()), Section("Cannot be read", tuple(broken)))
     return tuple(section for section in sections if section.parts)
 
@@ -56,4 +56,4 @@ def _held_out(run: Run) -> str:
     if not names:
         return ""
     name = (upwards or names)[0]
-    return f"{score_label(name)} {score(name, scores[name])}"
+    return score(name, scores[name]) if name == "accuracy" else f"{score_label(name)} {figure(scores[name])}"

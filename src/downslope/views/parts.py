@@ -35,12 +35,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under heads. right: indices of the columns of numbers, aligned right. fold: those that may wrap."""
+    """Rows under heads.
+
+    right: indices of the columns of numbers, aligned right. fold: those that may wrap. spare: those to leave
+    out, in this order, where there is no room for all.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[Text, ...], ...]
     right: frozenset[int] = frozenset()
     fold: frozenset[int] = frozenset()
+    spare: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def _minimum(race: RaceResult) -> str:
 
 
 def _runners(entries: Sequence[RaceEntry]) -> Table:
-    heads = ("method", "learning rate", "batch", "orders", "updates", "passes", "time", "verdict")
+    heads = ("method", "rate", "batch", "orders", "updates", "passes", "time", "verdict")
     rows = tuple((*texts(*_runner(entry)), Text(entry.verdict.value, TONES[entry.verdict])) for entry in entries)
-    return Table(heads, rows, right=frozenset(range(1, 7)))
+    return Table(heads, rows, right=frozenset(range(1, 7)), spare=(6, 3))
 
 
 def _runner(entry: RaceEntry) -> tuple[str, ...]:
@@ -55,41 +55,44 @@ def _runner(entry: RaceEntry) -> tuple[str, ...]:
 def _budget_section(
     entries: Sequence[RaceEntry], name: str, of: Callable[[RaceEntry], Column], write: Callable[[float], str]
 ) -> list[Section]:
-    columns = max((of(entry) for entry in entries), key=len, default=())
-    if not columns:
+    """Return a table of gaps: a row for each budget, a column for each method."""
+    budgets = [reached.budget for reached in max((of(entry) for entry in entries), key=len, default=())]
+    if not budgets:
         return []
-    best = [_best(entries, of, index) for index in range(len(columns))]
-    rows = tuple(
-        (Text(entry.name), *(_cell(reached, first=entry is best[index]) for index, reached in enumerate(of(entry))))
-        for entry in entries
-    )
-    heads = ("gap after", *(write(reached.budget) for reached in columns))
-    return [Section(f"At equal {name}", (Table(heads, rows, right=frozenset(range(1, len(heads)))),))]
+    rows = [
+        (Text(write(budget)), *(_cell(of(entry), index, best=_best(entries, of, index)) for entry in entries))
+        for index, budget in enumerate(budgets)
+    ]
+    heads = (name, *(entry.name for entry in entries))
+    return [Section(f"Gap at equal {name}", (Table(heads, tuple(rows), right=frozenset(range(len(heads)))),))]
 
 
-def _cell(reached: Reached, *, first: bool) -> Text:
-    if math.isnan(reached.gap):
+def _cell(column: Column, index: int, *, best: float) -> Text:
+    if index >= len(column) or math.isnan(column[index].gap):
         return Text("–", Tone.QUIET)
+    reached = column[index]
     if math.isinf(reached.gap):
         return Text("diverged", Tone.BAD)
     scatter = f" ± {figure(reached.scatter, 2)}" if reached.scatter > 0 else ""
-    return Text(f"{figure(reached.gap, 2)}{scatter}", Tone.GOOD if first else Tone.PLAIN)
+    return Text(f"{figure(reached.gap, 2)}{scatter}", Tone.GOOD if reached.gap == best else Tone.PLAIN)
 
 
-def _best(entries: Sequence[RaceEntry], of: Callable[[RaceEntry], Column], index: int) -> RaceEntry | None:
-    """Return the entry with the smallest gap at one checkpoint, None where none got there."""
-    there = [entry for entry in entries if len(of(entry)) > index and math.isfinite(of(entry)[index].gap)]
-    return min(there, key=lambda entry: of(entry)[index].gap, default=None)
+def _best(entries: Sequence[RaceEntry], of: Callable[[RaceEntry], Column], index: int) -> float:
+    """Return the smallest gap at one checkpoint, nan where no method got there."""
+    gaps = [of(entry)[index].gap for entry in entries if len(of(entry)) > index]
+    return min((gap for gap in gaps if math.isfinite(gap)), default=math.nan)
 
 
 def _leaders(entries: Sequence[RaceEntry]) -> list[str]:
+    """Say which method was nearest to the minimum halfway and at the end of each list of budgets."""
     lines: list[str] = []
     for name, of, write in BUDGETS:
         last = max((len(of(entry)) for entry in entries), default=0) - 1
-        leader = _best(entries, of, last) if last >= 0 else None
-        if leader:
-            reached = of(leader)[last]
-            after = f"{write(reached.budget)} {name}" if name != "seconds" else write(reached.budget)
-            lines.append(f"After {after}, {leader.name} is nearest to the minimum, at gap {figure(reached.gap, 2)}.")
-    diverged = [entry.name for entry in entries if entry.verdict == Verdict.DIVERGED]
-    return lines + [f"{name} diverged." for name in diverged]
+        for index in sorted({last // 2, last} - {-1}):
+            gap = _best(entries, of, index)
+            leaders = [entry for entry in entries if len(of(entry)) > index and of(entry)[index].gap == gap]
+            if leaders:
+                budget = of(leaders[0])[index].budget
+                after = f"{write(budget)} {name}" if name != "seconds" else write(budget)
+                lines.append(f"After {after}: {leaders[0].name} is nearest to the minimum, at gap {figure(gap, 2)}.")
+    return lines + [f"{entry.name} diverged." for entry in entries if entry.verdict == Verdict.DIVERGED]
