@@ -27,7 +27,8 @@ Decoded: TypeAlias = Mapping[Key, Numbers | Levels]
 Rows: TypeAlias = NDArray[np.intp] | None
 """Indices of the rows meant, rising; None for all."""
 
-CHUNK = 16_384  # rows written at a time, so that a chunk of the result stays in the cache
+CHUNK_CELLS = 2**20  # written at a time, so that a chunk of the result stays in the cache
+CHUNK_ROWS = (1024, 16_384)  # at least, for each call of NumPy has its price, and at most
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,19 +70,25 @@ def encode_numbers(
     count: rows in the decoded columns.
     """
     n = count if rows is None else rows.shape[0]
+    chunk = _chunk(len(features))
     result: FloatArray = np.empty((n, len(features)), dtype)
     pairs = [(feature, cast("Numbers", decoded[source_key(feature)])) for feature in features]
 
     def write(start: int) -> None:
-        stop = min(start + CHUNK, n)
+        stop = min(start + chunk, n)
         chosen = slice(start, stop) if rows is None else rows[start:stop]
         buffer = np.empty(stop - start)
         for j, (feature, numbers) in enumerate(pairs):
             _write_number(feature, numbers, chosen, buffer)
             result[start:stop, j] = buffer
 
-    in_parallel(write, range(0, n, CHUNK))
+    in_parallel(write, range(0, n, chunk))
     return result
+
+
+def _chunk(columns: int) -> int:
+    least, most = CHUNK_ROWS
+    return min(max(CHUNK_CELLS // max(columns, 1), least), most)
 
 
 def _write_number(
@@ -102,6 +109,7 @@ def _write_number(
 def encode_codes(features: Sequence[CategoryFeature], decoded: Decoded, rows: Rows, count: int) -> Codes:
     """Return the level indices of some rows, shape (n, q), C-contiguous, offset into the m levels."""
     n = count if rows is None else rows.shape[0]
+    chunk = _chunk(len(features))
     result: Codes = np.empty((n, len(features)), np.int32)
     offsets = np.cumsum([0, *(feature.size for feature in features)])
     columns = [
@@ -111,12 +119,12 @@ def encode_codes(features: Sequence[CategoryFeature], decoded: Decoded, rows: Ro
     ]
 
     def write(start: int) -> None:
-        stop = min(start + CHUNK, n)
+        stop = min(start + chunk, n)
         chosen = slice(start, stop) if rows is None else rows[start:stop]
         for c, (codes, lookup) in enumerate(columns):
             result[start:stop, c] = lookup[codes[chosen]]
 
-    in_parallel(write, range(0, n, CHUNK))
+    in_parallel(write, range(0, n, chunk))
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from downslope.errors import ColumnError, SourceError, nearest
@@ -21,7 +22,7 @@ class Table:
     source: str
     rows: int
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Column names, in order."""
         return tuple(self.arrow.column_names)
@@ -31,11 +32,14 @@ class Table:
 
         ``use`` says in the message what the column was wanted for, such as "target".
         """
-        names = self.names
-        if name not in names:
-            message = f'there is no {use} "{name}" in {self.source}{nearest(name, names)}'
+        if name not in self._places:
+            message = f'there is no {use} "{name}" in {self.source}{nearest(name, self.names)}'
             raise ColumnError(message)
-        return self.arrow.column(names.index(name))
+        return self.arrow.column(self._places[name])
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
 
 
 def check_names(names: Sequence[str], source: str) -> None:
