@@ -100,7 +100,7 @@ def outside_parts_of_the_contracts(contracts: list[dict[str, Any]]) -> dict[str,
 
 def room_of(module: str) -> str | None:
     parts = module.split(".")
-    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
+    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 and not parts[1].startswith("__") else None
 
 
 def imports_between_rooms(graph: grimp.ImportGraph) -> Arrows:
