@@ -1,0 +1,162 @@
+"""Run the benchmarks: ``python -m benchmarks [names...] [--quick] [--unseen] [--readme] [--data DIR]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import disk, engine_speed, footprint, generators, machine, ours, problems, race, results, score
+from benchmarks.problems import Problem
+from benchmarks.race import TARGETS, Effort, Entry
+from benchmarks.reference import reference
+from benchmarks.results import Figure, Results, seconds
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+CACHE = ROOT / "build" / "benchmarks"
+PAGES = ("disk", "engine", "footprint", "score")
+WANTED = {"softmax": 3.0, "squared": 5.0}
+"""How many times faster than the best (for squared: the best iterative) peer; 5 where not named."""
+
+
+def say(line: str) -> None:
+    """Report progress on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def data_folder(given: str | None) -> Path:
+    """Return the folder of the public tables: the one given, or ``shared/data`` beside or above the checkout."""
+    beside = [ROOT / "shared" / "data", ROOT.parent / "shared" / "data", ROOT / "data"]
+    for folder in [Path(given)] if given else beside:
+        if (folder / "flights.parquet").exists():
+            return folder
+    sys.exit(
+        "The tables are not found; name with --data the folder that holds flights.parquet, california_housing.parquet, "
+        "diamonds.csv and fashion-mnist/."
+    )
+
+
+def raced(problem: Problem, effort: Effort, peers: bool) -> tuple[str, list[Entry]]:
+    """Race one problem; return its title and entries, ours first."""
+    say(f"{problem.name}: finding the minimum of {problem.rows:,} x {problem.X.shape[1]} in float64")
+    minimum = reference(problem, CACHE)
+    say(f"  minimum {minimum.value:.10g}, proved to {minimum.proved:.0e} of the drop")
+    mine = ours.entry(problem, minimum, effort)
+    say(f"  {race.describe(mine)}")
+    others = race.race(problem, minimum, CACHE, effort, lambda line: say(f"  {line}")) if peers else []
+    size = f"{problem.rows:,} x {problem.X.shape[1]}"
+    title = problem.title if size in problem.title else f"{problem.title}, {size}"
+    return title, [mine, *others]
+
+
+def race_figures(problem: Problem, entries: list[Entry]) -> list[Figure]:
+    """Return the claims about one race: ours against the fastest peer at each target."""
+    mine, others = entries[0], entries[1:]
+    direct = [each for each in others if each.name in DIRECT]
+    rivals = [each for each in others if each.name not in DIRECT]
+    figures = []
+    for target in TARGETS:
+        figures += _against(problem, target, mine, rivals, WANTED.get(problem.loss, 5.0))
+        figures += _against(problem, target, mine, direct, 1.0)
+    return figures
+
+
+DIRECT = ("sklearn Ridge auto", "sklearn Ridge cholesky", "sklearn Ridge svd")
+
+
+def _against(problem: Problem, target: float, mine: Entry, rivals: list[Entry], wanted: float) -> list[Figure]:
+    best = race.fastest(rivals, target)
+    if best is None:
+        return []
+    theirs = best.reached[target].timing
+    hit = mine.reached.get(target)
+    name = f"{best.name}{f' ({best.setting})' if best.setting else ''}"
+    claim = f"{problem.title}, to gap {target:g}"
+    if hit is None:
+        return [Figure(claim, f"not met, {mine.lowest:.1e}", seconds(theirs.seconds), name, 0.0, wanted)]
+    ratio = theirs.seconds / hit.timing.seconds
+    return [Figure(claim, seconds(hit.timing.seconds), seconds(theirs.seconds), name, ratio, wanted)]
+
+
+def score_figures() -> tuple[list[Figure], list[str]]:
+    """Return the no-settings score of the worst problem, and all eight as notes."""
+    found = score.scores()
+    worst = min(found, key=lambda each: each.share)
+    notes = [
+        f"No settings, {each.name}: {each.share:.4f} of the drop of tuned SGD (start {each.start:.4g}, tuned "
+        f"{each.best:.4g} at rate {each.rate:.1e}, ours {each.reached:.4g})"
+        for each in found
+    ]
+    for note in notes:
+        say(f"  {note}")
+    figure = Figure(
+        "no-settings score, worst of eight", f"{worst.reached:.4g}", f"{worst.best:.4g}", f"tuned SGD on {worst.name}",
+        worst.share, 0.98, unit=" of its drop",
+    )  # fmt: skip
+    return [figure], notes
+
+
+def parsed() -> argparse.Namespace:
+    """Return the arguments."""
+    names = [*problems.PROBLEMS, *PAGES, *generators.UNSEEN]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure downslope against its peers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to run (default: all): " + ", ".join(names))
+    parser.add_argument("--quick", action="store_true", help="three runs each, and less patience with slow peers")
+    parser.add_argument("--unseen", action="store_true", help="also run the generated problems")
+    parser.add_argument("--ours", action="store_true", help="time downslope alone, no peers")
+    parser.add_argument("--readme", action="store_true", help="also fill the table of README.md and README.zh-CN.md")
+    parser.add_argument("--data", metavar="DIR", help="folder of the public tables")
+    given = parser.parse_args()
+    unknown = [each for each in given.names if each not in names]
+    if unknown:
+        parser.error(f"there is no benchmark called {unknown[0]}; there are: {', '.join(names)}")
+    given.names = given.names or [*problems.PROBLEMS, *PAGES, *(generators.UNSEEN if given.unseen else [])]
+    return given
+
+
+def run_pages(names: list[str], flights: Callable[[], Problem], effort: Effort, found: Results) -> None:
+    """Run the pages that are not races."""
+    examples = ROOT / "examples"
+    if "disk" in names:
+        found.figures += disk.figures(examples, effort)
+    if "engine" in names:
+        found.figures += engine_speed.figures(flights(), effort)
+    if "footprint" in names:
+        found.figures += footprint.figures(flights(), examples, effort)
+    if "score" in names:
+        figures, notes = score_figures()
+        found.figures += figures
+        found.notes += notes
+
+
+def main() -> None:
+    """Run what was asked for, print the tables, and write ``RESULTS.md``."""
+    warnings.simplefilter("ignore")
+    given = parsed()
+    effort = Effort(limit=10, repeats=3, screening=2) if given.quick else Effort()
+    folder = data_folder(given.data)
+    flights = problems.log_flights(folder)
+    found = Results({**machine.describe(), **engine_speed.ceilings(flights)})
+    compiling = engine_speed.compile_seconds(flights)
+    found.machine["kernels of one pass, compiled or loaded from the cache"] = seconds(compiling)
+    for name, make in {**problems.PROBLEMS, **generators.UNSEEN}.items():
+        if name in given.names:
+            problem = make(folder)
+            title, entries = raced(problem, effort, not given.ours)
+            found.races.append((title, entries))
+            found.figures += race_figures(problem, entries)
+            results.show(Results({}, race_figures(problem, entries), [(title, entries)]))
+    run_pages(given.names, lambda: flights, effort, found)
+    results.show(Results({}, found.figures))
+    (HERE / "RESULTS.md").write_text(results.page(found), encoding="utf-8")
+    if given.readme:
+        for readme in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
+            if not results.fill_readme(readme, found):
+                say(f"{readme.name} has no bench markers; its table is left alone")
+
+
+if __name__ == "__main__":
+    main()
