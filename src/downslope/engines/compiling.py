@@ -24,7 +24,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Freedoms given to the compiler. Not ``nnan`` or ``ninf``: they would let it drop the tests for NaN."""
 
-SOURCES = ("compiling.py", "elementary.py", "kernels.py", "stepping.py", "lanes.py", "quadratic.py")
+SOURCES = ("compiling.py", "elementary.py", "kernels.py", "stepping.py", "lanes.py", "quadratic.py", "scaling.py")
 
 
 def _cache_folder() -> str:

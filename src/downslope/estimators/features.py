@@ -1,0 +1,146 @@
+"""From an array to examples: read in place where that is exact, copied to model features where it is not.
+
+Standardising changes coordinates and nothing else, so it need not be written out: the engine can fold centre
+and scale into the weights. A large array is therefore never copied. Two things ask for a copy all the same:
+a small table, whose arithmetic is to be float64 throughout, and a float32 column that lies so far from zero
+that subtracting the centre after the product would lose its digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.data.blocks import Block, Examples
+from downslope.engines import linear as engine
+from downslope.engines.scaling import standardise
+from downslope.estimators.conventions import check_finite
+from downslope.types import FloatArray, Vector
+
+SMALL_TABLE = 4_000_000
+"""Cells up to which a table is copied to float64 (32 MB)."""
+HEAD = 1000
+"""Rows whose mean is the shift of the one pass that measures deviations."""
+ROWS_AT_ONCE = 1 << 16
+FAR = 1e3
+"""Deviations between a float32 column and zero beyond which it is not centred after the product."""
+CAST_NOISE = 4.0 * float(np.finfo(np.float64).eps)
+"""A deviation below this share of the mean is the rounding of one constant."""
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """What turns original features into model features: ``(original - center) / scale``, both (p,) float64.
+
+    A constant column has an infinite scale: as a model feature it is 0, and so is its weight.
+    """
+
+    center: Vector
+    scale: Vector
+
+    @property
+    def finite_scale(self) -> Vector:
+        """The scale, 1 for a constant column."""
+        return np.where(np.isfinite(self.scale), self.scale, 1.0)
+
+
+def examples_of(
+    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool
+) -> tuple[Examples, Coordinates]:
+    """Return the examples of an array (n, p) and their coordinates; raises ValueError where it is not finite.
+
+    center: subtract the mean. scale: divide by the deviation (the root mean square without ``center``).
+    """
+    coordinates = measure(features, weights, center=center, scale=scale)
+    return encode(features, target, weights, coordinates), coordinates
+
+
+def encode(features: FloatArray, target: Vector, weights: Vector | None, coordinates: Coordinates) -> Examples:
+    """Return the examples of an array in given coordinates."""
+    numbers, applied = _numbers(features, coordinates)
+    block = Block(0, numbers, np.empty((features.shape[0], 0), np.int32))
+    return Examples((block,), 0, target, weights, coordinates.center, coordinates.scale, applied)
+
+
+def _numbers(features: FloatArray, coordinates: Coordinates) -> tuple[FloatArray, bool]:
+    """Return the numbers to train on, and whether they are model features already."""
+    center, scale = coordinates.center, coordinates.scale
+    unchanged = not center.any() and bool((scale == 1.0).all())
+    if features.size <= SMALL_TABLE:
+        plain = np.ascontiguousarray(features)
+        return (plain.astype(np.float64, copy=False) if unchanged else standardise(plain, center, scale)), True
+    if features.flags.c_contiguous and (unchanged or not _far(features, coordinates)):
+        return features, unchanged
+    numbers = np.empty(features.shape, np.float32)
+    for first in range(0, features.shape[0], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        numbers[rows] = (features[rows] - center) / scale
+    return numbers, True
+
+
+def _far(features: FloatArray, coordinates: Coordinates) -> bool:
+    varying = np.isfinite(coordinates.scale)
+    away = np.abs(coordinates.center[varying]) > FAR * coordinates.scale[varying]
+    return features.dtype == np.float32 and bool(away.any())
+
+
+def measure(features: FloatArray, weights: Vector | None, *, center: bool, scale: bool) -> Coordinates:
+    """Return the coordinates of an array (n, p) by one pass, which finds what is not finite too."""
+    shift = _shift(features)
+    sums = np.zeros((3, features.shape[1]))
+    each = engine.NONE if weights is None else weights
+    for rows, part in _contiguous_parts(features):
+        sums += engine.survey(part, engine.NONE, each[rows] if each.size else each, shift.astype(features.dtype))
+    total = features.shape[0] if weights is None else float(weights.sum())
+    if not np.isfinite(sums).all():
+        check_finite(features)
+        return _measure_slowly(features, weights, center=center, scale=scale)
+    offset = sums[0] / total
+    return _coordinates(shift + offset, np.maximum(sums[1] / total - offset**2, 0.0), center=center, scale=scale)
+
+
+def _shift(features: FloatArray) -> Vector:
+    """Return a point near the mean, and on the value itself where a column does not change at first."""
+    head = features[:HEAD]
+    first = head[0].astype(np.float64)
+    with np.errstate(all="ignore"):
+        mean: Vector = head.mean(axis=0, dtype=np.float64)
+    shift: Vector = np.where((head == head[0]).all(axis=0), first, mean)
+    return np.where(np.isfinite(shift), shift, 0.0).astype(features.dtype).astype(np.float64)
+
+
+def _contiguous_parts(features: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+    if features.flags.c_contiguous:
+        yield slice(None), features
+        return
+    for first in range(0, features.shape[0], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        yield rows, np.ascontiguousarray(features[rows])
+
+
+def _measure_slowly(features: FloatArray, weights: Vector | None, *, center: bool, scale: bool) -> Coordinates:
+    """Return the coordinates of finite values whose squares are not, each column divided by its largest value."""
+    largest = np.maximum(np.abs(features).max(axis=0).astype(np.float64), 1e-300)
+    share = np.full(features.shape[0], 1.0 / features.shape[0]) if weights is None else weights / weights.sum()
+    mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    for first in range(0, features.shape[0], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        small = features[rows] / largest
+        mean += share[rows] @ small
+        squares += share[rows] @ small**2
+    variance = np.maximum(squares - mean**2, 0.0)
+    found = _coordinates(mean, variance, center=center, scale=scale)
+    return Coordinates(found.center * largest, found.scale * largest if scale else found.scale)
+
+
+def _coordinates(mean: Vector, variance: Vector, *, center: bool, scale: bool) -> Coordinates:
+    if not center:
+        variance = variance + mean**2
+    size = np.sqrt(variance)
+    varies = size > (CAST_NOISE * np.abs(mean) if center else 0.0)
+    return Coordinates(
+        mean if center else np.zeros_like(mean),
+        np.where(varies, size, np.inf) if scale else np.ones_like(mean),
+    )

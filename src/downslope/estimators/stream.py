@@ -1,0 +1,233 @@
+"""``partial_fit``: one pass of mini-batch steps over some rows, from wherever the weights stand.
+
+Weights are kept in original units, so the coordinates of the steps may change from call to call without
+changing the model: means and deviations are running ones, of all rows seen so far, joined block by block by
+the stable formulas of Chan, Golub and LeVeque (1979, eq. 2.1).
+
+Where the learning rate is ``auto``, rules that keep the gradient's size begin at ``B / (longest + (B - 1)
+largest)``, the best rate for batches of B examples (Ma, Bassily and Belkin 2018, theorem 4), with the mean
+squared length of a row and the largest second moment along a direction, both times the curvature of the loss.
+Rules that divide by the gradient have their rate raced on the first rows. Then the rate falls as one over the
+root of the examples seen, as the noise of a stream asks (Bach and Moulines 2011, section 3.2).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from downslope.certificate import start_objective
+from downslope.choices.batch_size import choose_batch_size
+from downslope.choices.learning_rate import HIGHEST_CURVATURE
+from downslope.data.batches import order
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.estimators.features import Coordinates, encode
+from downslope.models.linear import Objective, Point
+from downslope.records import Choice, Curvature, GapKind, Spec, StepRecord, Verdict
+from downslope.steps import ADAGRAD, rule_number
+from downslope.training import Training, train
+from downslope.training.loop import pose
+from downslope.training.mini_batch import Course, trainer_of
+from downslope.types import FloatArray, JsonValue, Matrix, Vector
+
+ENOUGH_FOR_NOISE = 64
+"""Rows from which the noise scale can be measured; fewer make one batch."""
+UNKNOWN = Curvature(math.nan, math.nan, math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is remembered of the rows seen so far.
+
+    weight: sum of their weights. mean, spread: (p,), spread being the weighted sum of squares about the mean.
+    seen, calls: rows and calls. batch, rate, delta: chosen at the first call that could choose; nan or 0 until then.
+    """
+
+    weight: float
+    mean: Vector
+    spread: Vector
+    seen: int = 0
+    calls: int = 0
+    batch: int = 0
+    rate: float = math.nan
+    delta: float = math.nan
+
+    @classmethod
+    def empty(cls, columns: int) -> Stream:
+        """Return the state before the first row."""
+        return cls(0.0, np.zeros(columns), np.zeros(columns))
+
+    @classmethod
+    def after_fit(cls, coordinates: Coordinates, weight: float, rows: int) -> Stream:
+        """Return the state after a fit on ``rows`` rows in given coordinates."""
+        scale = np.where(np.isfinite(coordinates.scale), coordinates.scale, 0.0)
+        return cls(weight, coordinates.center, scale**2 * weight, seen=rows)
+
+    def joined(self, features: Matrix, weights: Vector | None) -> Stream:
+        """Return the state with some more rows."""
+        each = np.ones(features.shape[0]) if weights is None else weights
+        more = float(each.sum())
+        if more == 0:
+            return self
+        mean = each @ features / more
+        spread = each @ (features - mean) ** 2
+        total, apart = self.weight + more, mean - self.mean
+        return replace(
+            self, weight=total, mean=self.mean + apart * (more / total),
+            spread=self.spread + spread + apart**2 * (self.weight * more / total),
+        )  # fmt: skip
+
+    def coordinates(self, *, center: bool, scale: bool) -> Coordinates:
+        """Return the coordinates of the steps; a column that has not varied yet has an infinite scale."""
+        middle = self.mean if center else np.zeros_like(self.mean)
+        if not scale:
+            return Coordinates(np.zeros_like(self.mean), np.ones_like(self.mean))
+        size = np.sqrt(self.spread / self.weight + (0.0 if center else self.mean**2))
+        return Coordinates(middle, np.where(size > 1e-15 * np.abs(self.mean), size, np.inf))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows to step on: features (n, p), target (n,) float64, weights (n,) or None."""
+
+    features: FloatArray
+    target: Vector
+    weights: Vector | None
+
+
+def advance(
+    stream: Stream, rows: Rows, spec: Spec, loss: str, outputs: int, coefficients: Matrix, intercept: Vector
+) -> tuple[Stream, Training, Coordinates]:
+    """Return the state, the training and its coordinates after one pass of mini-batch steps over some rows.
+
+    coefficients: (p, k) in original units. A pass that diverges leaves the weights as they were.
+    """
+    began = time.perf_counter()
+    stream = stream.joined(rows.features.astype(np.float64, copy=False), rows.weights)
+    coordinates = stream.coordinates(center=spec.fit_intercept and spec.standardize, scale=spec.standardize)
+    examples = encode(rows.features, rows.target, rows.weights, coordinates)
+    start = to_model(coefficients, intercept, coordinates)
+    stream, objective, choices = _settle(stream, examples, spec, loss, outputs)
+    rule = "plain" if spec.rule == "auto" else spec.rule
+    batch = min(stream.batch or examples.rows, examples.rows)
+    rate = stream.rate
+    if isinstance(spec.learning_rate, str):
+        rate /= math.sqrt(1.0 + stream.seen / (batch * (examples.features + 1)))
+    name = "constant" if spec.schedule == "auto" else spec.schedule
+    course = Course(
+        examples, objective, batch, rule_number(rule), spec.momentum, 1, name, spec.warmup, False, spec.seed
+    )
+    trainer: Any = trainer_of(course, rate, math.inf, start)
+    trainer.averaging = spec.average is True
+    _, whole = trainer.advance(order(examples.rows, spec.seed, stream.calls), 0, examples.rows)
+    point = trainer.point()
+    settled: dict[str, JsonValue] = {
+        "loss": loss, "method": "mini-batch" if batch > 1 else "stochastic", "l2": objective.l2, "rule": rule,
+        "learning_rate": rate, "batch_size": batch, "schedule": name, "average": spec.average is True, "epochs": 1,
+    }  # fmt: skip
+    fine, updates = whole and point.finite, int(trainer.updates)
+    training = _training(examples, objective, point if fine else start, fine, updates, settled, choices, began)
+    following = replace(stream, seen=stream.seen + examples.rows, calls=stream.calls + 1)
+    return following, training, coordinates
+
+
+def to_model(coefficients: Matrix, intercept: Vector, coordinates: Coordinates) -> Point:
+    """Return the point in model coordinates whose scores are those of coefficients in original units."""
+    weights = np.where(np.isfinite(coordinates.scale)[:, None], coefficients * coordinates.finite_scale[:, None], 0.0)
+    return Point(weights, intercept + coordinates.center @ coefficients)
+
+
+def _settle(
+    stream: Stream, examples: Examples, spec: Spec, loss: str, outputs: int
+) -> tuple[Stream, Objective, tuple[Choice, ...]]:
+    """Return the stream with its batch size and rate chosen, the objective, and the choices made now."""
+    penalty = (0.0 if loss == "squared" else 1.0 / stream.weight) if isinstance(spec.l2, str) else float(spec.l2)
+    known = replace(spec, l2=penalty)
+    if loss == "huber" and isinstance(spec.huber_delta, str) and math.isfinite(stream.delta):
+        known = replace(known, huber_delta=stream.delta)
+    problem = pose(examples, known, loss, outputs)
+    objective, choices = problem.objective, list(problem.choices)
+    if loss == "huber":
+        stream = replace(stream, delta=objective.loss.high)
+    rule = rule_number("plain" if spec.rule == "auto" else spec.rule)
+    if not stream.batch:
+        stream = replace(stream, batch=_batch(examples, objective, rule, spec, choices))
+    if not isinstance(spec.learning_rate, str):
+        return replace(stream, rate=float(spec.learning_rate)), objective, tuple(choices)
+    if rule < ADAGRAD:
+        choice = _rate_by_theory(examples, objective, rule, min(stream.batch or examples.rows, examples.rows), spec)
+    elif math.isnan(stream.rate):
+        raced = train(
+            examples, replace(known, method="mini-batch", batch_size=stream.batch or examples.rows, epochs=1),
+            loss, outputs,
+        )  # fmt: skip
+        choice = next(each for each in raced.choices if each.name == "learning_rate")
+    else:
+        return stream, objective, tuple(choices)
+    return replace(stream, rate=float(choice.value)), objective, (*choices, choice)
+
+
+def _batch(examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice]) -> int:
+    """Return the batch size, 0 where it cannot be chosen yet."""
+    if spec.method == "stochastic":
+        return 1
+    if not isinstance(spec.batch_size, str):
+        return int(spec.batch_size)
+    if examples.rows < ENOUGH_FOR_NOISE:
+        return 0
+    choices.append(choose_batch_size(examples, objective, rule, spec.momentum, spec.seed))
+    return int(choices[-1].value)
+
+
+def _rate_by_theory(examples: Examples, objective: Objective, rule: int, batch: int, spec: Spec) -> Choice:
+    numbers = examples.blocks[0].numbers
+    moments = engine.second_moments(examples, None)
+    length = float(np.trace(moments))
+    largest = float(np.linalg.eigvalsh(moments)[-1]) if batch > 1 and numbers.shape[1] < examples.rows else length
+    bend = _bend(examples, objective)
+    rate = batch / (bend * (length + (batch - 1) * largest) + batch * objective.l2)
+    if rule > 0:
+        rate *= 1.0 - spec.momentum
+    reason = (
+        f"batches of {batch}: rows of mean squared length {length:.3g}, largest second moment {largest:.3g}, "
+        f"curvature of the loss {bend:.3g}"
+    )
+    return Choice("learning_rate", rate, reason)
+
+
+def _bend(examples: Examples, objective: Objective) -> float:
+    """Return the curvature of the loss that the rate must bear, a corner rounded over the target's spread."""
+    if objective.loss.name in HIGHEST_CURVATURE:
+        return HIGHEST_CURVATURE[objective.loss.name]
+    target = examples.target
+    if objective.loss.name == "poisson":
+        return max(float(target.mean()), 1.0)
+    spread = 1.0 if objective.loss.classifies else float(np.abs(target - np.median(target)).mean())
+    return 1.0 / (spread or 1.0)
+
+
+def _training(
+    examples: Examples, objective: Objective, point: Point, fine: bool, updates: int,
+    settled: Mapping[str, JsonValue], choices: tuple[Choice, ...], began: float,
+) -> Training:  # fmt: skip
+    seen = engine.evaluate(examples, objective, point)
+    seconds = time.perf_counter() - began
+    rate = float(settled["learning_rate"])
+    message = (
+        f"one pass over {examples.rows:,} rows: {updates} updates; partial_fit proves no gap"
+        if fine
+        else f"diverged at step {updates + 1} of this pass at learning rate {rate:g}; the weights are left as they "
+        f"were; try {rate / 4:.2g}"
+    )
+    step = StepRecord(updates, 1.0, seconds, seen.objective, seen.gradient_norm, rate)
+    return Training(
+        point, Verdict.BUDGET if fine else Verdict.DIVERGED, message, start_objective(examples, objective),
+        seen.objective, math.nan, GapKind.NONE, 1.0, updates, (step,), choices, settled, UNKNOWN,
+        {"choose": 0.0, "descend": seconds},
+    )  # fmt: skip
