@@ -129,11 +129,13 @@ def test_kills_leave_only_whole_runs(record: Path, tmp_path: Path) -> None:
     runs, draw, known = tmp_path / "runs", random.Random(0), set[str]()
     for _ in range(10):
         process = writer(record, runs)
-        time.sleep(draw.uniform(0.0, 0.12))
+        assert process.stdout is not None
+        known.add(process.stdout.readline().strip())
+        time.sleep(draw.uniform(0.0, 0.12))  # somewhere within the next one, or the one after it
         process.send_signal(signal.SIGKILL)
         known |= set(process.communicate()[0].split())
     listed = list_runs(runs)
-    assert known
+    assert len(known) >= 10
     assert all(isinstance(run, Run) for run in listed)
     assert known <= {run.run for run in listed}
     for name in known:
@@ -232,6 +234,12 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run directory"):
         load(tmp_path / "plain", tmp_path)
     assert list_runs(tmp_path) == []
+
+
+def test_a_file_in_place_of_the_folder_of_runs(flights_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(NotADirectoryError):
+        save(flights_run, tmp_path / "taken")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -14,21 +14,22 @@ k     outputs (classes of a softmax; otherwise 1)
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # names for annotations only, so that the nouns, and with them --help, need no NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
+FloatArray: TypeAlias = "NDArray[np.floating[Any]]"
 """Any float array; float32 for large tables, float64 for small ones."""
 
-Vector: TypeAlias = NDArray[np.float64]
+Vector: TypeAlias = "NDArray[np.float64]"
 """A float64 array of one axis."""
 
-Matrix: TypeAlias = NDArray[np.float64]
+Matrix: TypeAlias = "NDArray[np.float64]"
 """A float64 array of two axes."""
 
-Codes: TypeAlias = NDArray[np.int32]
+Codes: TypeAlias = "NDArray[np.int32]"
 """Level indices, shape (n, q), each already offset so that it points into the m levels."""
 
 JsonValue: TypeAlias = Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from downslope.cli.options import spec_of
@@ -19,6 +20,7 @@ from downslope.cli.shared import (
     print_page,
     title_of,
 )
+from downslope.errors import OptionError
 from downslope.records import Run, Spec
 
 
@@ -46,7 +48,10 @@ def fit_command(
 
 
 def train(spec: Spec, runs: str | None, *, quiet: bool) -> Run:
-    """Return the run of a spec, with its progress on standard error."""
+    """Return the run of a spec, with its progress on standard error; raises OptionError where it cannot be saved."""
+    if runs is not None and Path(runs).exists() and not Path(runs).is_dir():
+        message = f'--runs "{runs}" is a file; name a folder to save the run in, or set --no-save'
+        raise OptionError(message)
     with Progress(quiet=quiet) as progress:
         progress.tell("starting", None)
         from downslope.fitting import fit

@@ -40,6 +40,8 @@ def run(arguments: list[str]) -> int:
         return _failed(error)
     except KeyboardInterrupt:
         return _interrupted()
+    except SystemExit:  # Typer's answer to a reader that closed the pipe
+        return _unread()
     return _interrupted() if code == INTERRUPTED else code if isinstance(code, int) else DONE
 
 
@@ -61,8 +63,7 @@ def _check_command(arguments: list[str], commands: list[str]) -> None:
 def _failed(error: Exception) -> int:
     """Print an error as one line and return the exit code that it stands for."""
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has what it wanted
-        return DONE
+        return _unread()
     if isinstance(error, typer.Abort):
         return _interrupted()
     if os.environ.get(TRACEBACK):
@@ -70,6 +71,12 @@ def _failed(error: Exception) -> int:
     message, code = _sentence(error)
     print("error:", " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _unread() -> int:
+    """Drop what is left to print: the reader has what it wanted."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return DONE
 
 
 def _sentence(error: Exception) -> tuple[str, int]:
@@ -91,14 +98,14 @@ def _sentence(error: Exception) -> tuple[str, int]:
 def usage_sentence(error: Any) -> str:
     """Return what Typer found wrong with the arguments as one sentence, with the nearest option names."""
     context: Any = getattr(error, "ctx", None)
-    command = context.info_name if context else "downslope"
+    command = context.command_path if context else "downslope"
     option = getattr(error, "option_name", None)
     if context and option and type(error).__name__ == "NoSuchOption":
         options = [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
         known = [name for name in options if name.startswith("--")]
-        return f"{command} has no option {option}{nearest(option, known)}; downslope {command} --help lists them"
+        return f"{command} has no option {option}{nearest(option, known)}; {command} --help lists them"
     words = str(error.format_message()).rstrip(".")
-    return f"{words[:1].lower()}{words[1:]}; downslope {command} --help says how"
+    return f"{words[:1].lower()}{words[1:]}; {command} --help says how"
 
 
 def _interrupted() -> int:

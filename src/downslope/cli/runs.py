@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from importlib import import_module
 from typing import Annotated, Any, cast
 
 import typer
@@ -10,6 +12,8 @@ from downslope.cli.fit import train
 from downslope.cli.shared import AsJson, Quiet, RunName, Runs, exit_as, print_json, print_page, title_of
 from downslope.errors import RunError
 from downslope.records import Run, Spec
+from downslope.records.figures import figure
+from downslope.records.files import plain
 from downslope.types import JsonValue
 
 CHOSEN_BY_SCALED = ("rule", "schedule", "learning_rate")
@@ -61,17 +65,22 @@ def rerun_command(
 
     first = load(run, runs)
     again = train(exact_spec(first), runs if save else None, quiet=quiet)
-    same = _weights(first) == _weights(again)
+    apart = _distance(first, again)
     if as_json:
-        print_json({**flat(again), "rerun_of": first.run, "same_weights": same})
+        print_json({**flat(again), "rerun_of": first.run, "same_weights": apart == 0, "weights_apart": plain(apart)})
     else:
-        words = "The weights are the same, bit for bit." if same else f"The weights differ from those of {first.run}."
+        differ = f"The weights differ from those of {first.run} by up to {figure(apart)}."
+        words = "The weights are the same, bit for bit." if apart == 0 else differ
         print_page(title_of(again), (*report(again), Section("Against the first run", (Text(words),))))
     exit_as(again)
 
 
 def exact_spec(run: Run) -> Spec:
-    """Return the spec of a run with each auto as what it became; raises RunError where its data was not a file."""
+    """Return the spec that repeats a run: each auto as what it became; raises RunError where its data was no file.
+
+    A learning rate that was found by a race of lanes stays auto, and is found again: its lane adds up in
+    another order than a training of one lane, so that only the race repeats it bit for bit.
+    """
     if not run.spec.source and not run.spec.sql:
         message = (
             f'run "{run.run}" was trained on arrays in Python, which were not kept, so it cannot be run again; '
@@ -82,10 +91,33 @@ def exact_spec(run: Run) -> Spec:
     became: dict[str, JsonValue] = {
         name: value for name, value in run.resolved.items() if asked.get(name) == "auto" and value is not None
     }
-    left_out = CHOSEN_BY_SCALED if run.setting("method") == "scaled" else ()
-    if run.setting("method") != "mini-batch":
-        left_out = (*left_out, "batch_size")
+    method = run.setting("method")
+    left_out = [
+        *(CHOSEN_BY_SCALED if method == "scaled" else ()),
+        *(("batch_size",) if method != "mini-batch" else ()),
+        *(choice.name for choice in run.choices if choice.name == "learning_rate" and choice.candidates),
+    ]
     return Spec.from_json({**asked, **{name: value for name, value in became.items() if name not in left_out}})
+
+
+def _distance(first: Run, again: Run) -> float:
+    """Return the largest difference between the weights of two runs, inf where they do not correspond."""
+    ours, theirs = _weights(first), _weights(again)
+    if ours == theirs:
+        return 0.0
+    if ours.keys() != theirs.keys():
+        return math.inf
+    load = import_module("safetensors.numpy").load
+    pairs = [(load(ours[name]), load(theirs[name])) for name in ours]
+    return max(
+        (_apart(mine[key], other.get(key)) for mine, other in pairs for key in mine),
+        default=math.inf,
+    )
+
+
+def _apart(mine: Any, other: Any) -> float:
+    alike = other is not None and mine.shape == other.shape
+    return float(abs(mine - other).max(initial=0.0)) if alike else math.inf
 
 
 def _weights(run: Run) -> dict[str, bytes]:

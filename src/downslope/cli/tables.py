@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, cast
 
-from downslope.errors import OptionError, nearest
+from downslope.errors import OptionError
 
 
 def kind_of(path: str) -> str:
@@ -21,7 +21,7 @@ def kind_of(path: str) -> str:
     ending = Path(path).suffix.lstrip(".").lower()
     if ending not in WRITERS:
         message = f'predictions cannot be written as "{Path(path).name}"; end the name in one of: {", ".join(WRITERS)}'
-        raise OptionError(message + (nearest(ending, WRITERS) if ending else ""))
+        raise OptionError(message)
     return ending
 
 

@@ -25,7 +25,7 @@ def write_whole(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
     leftover, which the next writer removes. Raises FileExistsError where ``parent/name`` is taken, and
     OSError, with nothing left behind, where the disk refuses.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(parent)
     delete_leftovers(parent)
     with _writing(parent):
         partial = parent / f"{PARTIAL}{name}-{secrets.token_hex(4)}"
@@ -77,6 +77,14 @@ def _lock(parent: Path, *, alone: bool) -> Generator[bool]:
         yield held
     finally:
         os.close(handle)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder where there is none; raises NotADirectoryError where a file has its name."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _rename(partial: Path, whole: Path) -> None:
