@@ -83,21 +83,74 @@ def has_proof(objective: Objective) -> bool:
 
 
 def certify(
-    examples: Examples, objective: Objective, point: Point, true: Objective | None = None, hessian: Matrix | None = None
-) -> Bound:
+    examples: Examples, objective: Objective, point: Point, true: Objective | None = None,
+    hessian: Matrix | None = None, slopes: Matrix | None = None,
+) -> Bound:  # fmt: skip
     """Return a Bound of F at ``point``: two float64 reads of the data.
 
     objective gives the slopes; where it is the rounded stand-in of a cornered loss, ``true`` is the objective
-    that is bounded. hessian: (d + 1, d + 1) of a squared loss with l1 = 0, which proves without a penalty.
+    that is bounded. slopes: (n, k) to bound with, where the method knows better ones than ``l'(s)``. hessian: (d + 1, d + 1) of a squared loss with l1 = 0, which proves without a penalty.
     """
     true = true or objective
     scores = engine.exact_scores(examples, point)
-    if objective.intercept:
+    if not objective.softmax and slopes is None:
+        return _certify_scalar(examples, objective, true, point, scores, hessian)
+    if objective.intercept and slopes is None:
         shift = _solve_intercept(examples, objective, scores)
         scores += shift
         point = Point(point.weights, point.intercept + shift)
     value = mean(true.losses(scores, examples.target), examples) + true.penalty(point.weights)
-    slopes = objective.slopes(scores, examples.target)
+    slopes = objective.slopes(scores, examples.target) if slopes is None else slopes
+    return _bounded(examples, objective, true, point, value, slopes, hessian)
+
+
+def _certify_scalar(
+    examples: Examples, objective: Objective, true: Objective, point: Point, scores: Matrix, hessian: Matrix | None
+) -> Bound:
+    """Certify losses of one score each, with no more than sums and slopes by example."""
+    slopes = np.empty_like(scores)
+    shift = np.zeros(objective.outputs)
+    value = product = 0.0
+    for k in range(objective.outputs):
+        target = objective.target_of(examples.target, k)
+        shift[k], seen = _solve_shift(examples, objective, np.ascontiguousarray(scores[:, k]), target)
+        slopes[:, k] = seen.slopes
+        value += seen.loss
+        product += seen.slope_score
+    point = Point(point.weights, point.intercept + shift)
+    if true != objective:
+        value = mean(true.losses(scores + shift, examples.target), examples)
+    value += true.penalty(point.weights)
+    conjugate = product - value + true.penalty(point.weights) if true == objective else None
+    return _bounded(examples, objective, true, point, value, slopes, hessian, conjugate)
+
+
+def _solve_shift(
+    examples: Examples, objective: Objective, scores: Vector, target: Vector
+) -> tuple[float, engine.Examination]:
+    """Return the shift of the scores that balances the slopes, and what is seen there."""
+    shift = 0.0
+    seen = engine.examine(examples, objective, scores, target, shift)
+    if not objective.intercept:
+        return shift, seen
+    for _ in range(INTERCEPT_STEPS):
+        if abs(seen.slope) < 1e-15 or seen.bend < 1e-12:
+            break
+        step = -seen.slope / seen.bend
+        if abs(step) <= 1e-15 * (1.0 + abs(shift)):
+            break
+        following = engine.examine(examples, objective, scores, target, shift + step)
+        if not abs(following.slope) < 0.5 * abs(seen.slope):
+            break
+        shift, seen = shift + step, following
+    return shift, seen
+
+
+def _bounded(
+    examples: Examples, objective: Objective, true: Objective, point: Point, value: float, slopes: Matrix,
+    hessian: Matrix | None, conjugate: float | None = None,
+) -> Bound:  # fmt: skip
+    """Return the Bound that slopes (n, k) prove; conjugate: their mean conjugate where it is known already."""
     counted = slopes if examples.weights is None else slopes * examples.weights[:, None]
     sums = engine.exact_gather(examples, counted) / examples.weight_sum
     fixed = counted.sum(axis=0) / examples.weight_sum if objective.intercept else np.zeros(objective.outputs)
@@ -105,7 +158,7 @@ def certify(
     if hessian is not None:
         lower = value - _quadratic_distance(gradient, hessian, objective.intercept)
     else:
-        lower = _dual(examples, true, scores, slopes, sums)
+        lower = _dual(examples, true, slopes, sums, conjugate)
     return Bound(value, lower - ROUNDING * (abs(value) + abs(lower) if np.isfinite(lower) else 0.0), gradient, point)
 
 
@@ -120,7 +173,7 @@ def _quadratic_distance(gradient: Point, hessian: Matrix, intercept: bool) -> fl
 
 
 def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -> Vector:
-    """Return the shift (k,) of the intercepts that balances the slopes, by Newton steps on the scores alone."""
+    """Return the shift (k,) of a softmax's intercepts that balances its slopes, by Newton steps on the scores."""
     shift = np.zeros(objective.outputs)
     share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
         examples.weights / examples.weight_sum
@@ -132,40 +185,33 @@ def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -
         before, norm = norm, float(np.abs(slope).max())
         if norm < 1e-15 or norm > 0.5 * before:
             break
-        shift = shift - _intercept_step(objective, moved, examples.target, share, slope)
+        chance = objective.loss.mean_response(moved)
+        curvature = np.diag(share @ chance) - chance.T @ (chance * share[:, None])
+        step = np.linalg.lstsq(curvature, slope, rcond=None)[0]
+        shift = shift - step + step.mean()
     return shift
 
 
-def _intercept_step(objective: Objective, scores: Matrix, target: Vector, share: Vector, slope: Vector) -> Vector:
-    if objective.softmax:
-        chance = objective.loss.mean_response(scores)
-        curvature = np.diag(share @ chance) - chance.T @ (chance * share[:, None])
-        return np.linalg.lstsq(curvature, slope, rcond=None)[0]
-    step = np.zeros(objective.outputs)
-    for k in range(objective.outputs):
-        bend = share @ objective.loss.curvature(scores[:, k], objective.target_of(target, k))
-        step[k] = slope[k] / bend if bend > 1e-12 else 0.0
-    return step
-
-
-def _dual(examples: Examples, objective: Objective, scores: Matrix, slopes: Matrix, sums: Matrix) -> float:
-    """Return D at the slopes, made feasible first."""
+def _dual(
+    examples: Examples, objective: Objective, slopes: Matrix, sums: Matrix, conjugate: float | None
+) -> float:
+    """Return D at the slopes, made feasible first; conjugate: that of the slopes as they come, where known."""
     if objective.l1 == 0 and objective.l2 == 0:
         return -np.inf
     if objective.intercept:
-        balanced = _balance_classes(examples, slopes) if objective.softmax else (
-            _balance_signs(examples, slopes)
-        )
+        balance = _balance_classes if objective.softmax else _balance_signs
+        balanced = balance(examples, slopes)
         if balanced is not slopes:
-            slopes = balanced
+            slopes, conjugate = balanced, None
             counted = slopes if examples.weights is None else slopes * examples.weights[:, None]
             sums = engine.exact_gather(examples, counted) / examples.weight_sum
     if objective.l2 == 0:
         shrink = min(1.0, objective.l1 / max(float(np.abs(sums).max()), 1e-300))
-        slopes = slopes * shrink
-        return -_mean_conjugate(examples, objective, slopes)
+        return -_mean_conjugate(examples, objective, slopes * shrink)
+    if conjugate is None:
+        conjugate = _mean_conjugate(examples, objective, slopes)
     over = np.maximum(np.abs(sums) - objective.l1, 0.0)
-    return -_mean_conjugate(examples, objective, slopes) - float((over**2).sum()) / (2.0 * objective.l2)
+    return -conjugate - float((over**2).sum()) / (2.0 * objective.l2)
 
 
 def _mean_conjugate(examples: Examples, objective: Objective, slopes: Matrix) -> float:

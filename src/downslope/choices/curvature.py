@@ -113,23 +113,58 @@ def rescale(matrix: Matrix, factor: Vector, diagonal: Vector) -> Matrix:
 
 def bent_moments(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> list[Matrix]:
     """Return the second moments weighted by the curvature of the loss at ``point``, one (d + 1, d + 1) an output."""
-    some = examples
-    if moments.sampled:
-        some = engine.take(examples, sample_rows(examples, moments.sampled, seed))
+    some = _sampled(examples, moments, seed)
     scores = engine.exact_scores(some, point)
-    result: list[Matrix] = []
-    for k in range(objective.outputs):
-        if objective.softmax and k == 0:
-            bends = objective.loss.curvature(scores, some.target)
-        elif not objective.softmax:
-            target = objective.target_of(some.target, k)
-            bends = objective.loss.curvature(scores[:, k], target)[:, None]
-        bend = bends[:, k if objective.softmax else 0]
-        matrix = engine.second_moments(some, bend, exact=some.dtype == np.float64)
-        if moments.factor is not None:
-            matrix = rescale(matrix, moments.factor, moments.diagonal * float(bend.mean()))
-        result.append(matrix)
-    return result
+    bends = _output_curvatures(objective, scores, some.target)
+    return [_bent(some, bends[:, k], moments) for k in range(objective.outputs)]
+
+
+def joint_moments(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> Matrix:
+    """Return the Hessian of a softmax loss over all outputs together, (k (d + 1), k (d + 1)), without penalty.
+
+    Block (a, b) is the second moments weighted by ``p_a (1[a = b] - p_b)``. Scores that all move alike change
+    no probability; that direction is given the curvature of the others.
+    """
+    some = _sampled(examples, moments, seed)
+    chance = objective.loss.mean_response(engine.exact_scores(some, point))
+    size, outputs = examples.features + 1, objective.outputs
+    joint = np.zeros((outputs * size, outputs * size))
+    for a in range(outputs):
+        for b in range(a, outputs):
+            weights = chance[:, a] * ((1.0 - chance[:, a]) if a == b else chance[:, b])
+            block = _bent(some, weights, moments) * (1.0 if a == b else -1.0)
+            joint[a * size : (a + 1) * size, b * size : (b + 1) * size] = block
+            joint[b * size : (b + 1) * size, a * size : (a + 1) * size] = block
+    return fix_free_direction(joint, outputs)
+
+
+def fix_free_direction(joint: Matrix, outputs: int) -> Matrix:
+    """Give the direction in which all intercepts move alike the mean curvature of the intercepts."""
+    size = joint.shape[0] // outputs
+    fixed = np.arange(1, outputs + 1) * size - 1
+    joint[np.ix_(fixed, fixed)] += max(float(joint[fixed, fixed].mean()), 1e-12) / outputs
+    return joint
+
+
+def _sampled(examples: Examples, moments: Moments, seed: int) -> Examples:
+    if not moments.sampled:
+        return examples
+    return engine.take(examples, sample_rows(examples, moments.sampled, seed))
+
+
+def _output_curvatures(objective: Objective, scores: Matrix, target: Vector) -> Matrix:
+    if objective.softmax:
+        return objective.loss.curvature(scores, target)
+    return np.column_stack([
+        objective.loss.curvature(scores[:, k], objective.target_of(target, k)) for k in range(objective.outputs)
+    ])  # fmt: skip
+
+
+def _bent(some: Examples, bend: Vector, moments: Moments) -> Matrix:
+    matrix = engine.second_moments(some, bend, exact=some.dtype == np.float64)
+    if moments.factor is None:
+        return matrix
+    return rescale(matrix, moments.factor, moments.diagonal * float(bend.mean()))
 
 
 def hessian_at_start(moments: Matrix, objective: Objective, bend: float) -> Matrix:
@@ -166,8 +201,9 @@ def shape_of(
         largest = largest_by_power(examples, bend) + objective.l2
         unknown = float("nan")
         return Curvature(largest, unknown, unknown, unknown, 2.0 / largest)
-    after = eigvalsh(hessian_at_start(moments.matrix, objective, bend))
-    before = eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
+    after = before = eigvalsh(hessian_at_start(moments.matrix, objective, bend))
+    if bool(center.any()) or bool((scale != 1).any()):
+        before = eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
     return Curvature(
         float(after[-1]), float(max(after[0], 0.0)), condition(before), condition(after),
         2.0 / float(after[-1]) if after[-1] > 0 else math.inf,

@@ -6,6 +6,7 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.models.linear import Objective, Point
+from downslope.types import Vector
 
 RARE = 1e-12
 
@@ -24,3 +25,16 @@ def constant_start(examples: Examples, objective: Objective) -> Point:
         for k in range(objective.outputs)
     ]
     return Point(point.weights, np.array(best))
+
+
+def middle(values: Vector, weights: Vector | None) -> float:
+    """Return the median of (n,) values; a whole weight c counts its value c times."""
+    if weights is None:
+        return float(np.median(values))
+    ranked = np.argsort(values, kind="stable")
+    ranked = ranked[weights[ranked] > 0]
+    passed = np.cumsum(weights[ranked])
+    half = 0.5 * passed[-1]
+    lower = ranked[np.searchsorted(passed, half * (1 - 1e-12))]
+    upper = ranked[min(int(np.searchsorted(passed, half * (1 + 1e-12), side="right")), ranked.size - 1)]
+    return 0.5 * float(values[lower] + values[upper])

@@ -26,6 +26,7 @@ STYLES = {
     Tone.PLAIN: "",
     Tone.QUIET: "dim",
     Tone.STRONG: "bold",
+    Tone.ACCENT: "cyan",
     Tone.GOOD: "green",
     Tone.WARN: "yellow",
     Tone.BAD: "red",

@@ -18,6 +18,7 @@ from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, si
 from downslope.losses import CLIPPED, HINGE, LOG, POISSON, SQUARED
 
 TILE = 64
+NUDGE = 1e-6
 FLUSH = 16
 """Tiles between two additions to the float64 sums."""
 
@@ -283,3 +284,37 @@ def survey(numbers, slopes, row_weights, shift, start, stop, sums):
             first[j] = zero
             second[j] = zero
             third[j] = zero
+
+
+@kernel
+def examine(scores, target, example_weights, shift, family, low, high, width, start, stop, slopes):
+    """Fill ``slopes[start:stop]`` at ``scores + shift``, all float64; return four sums by example weight.
+
+    The sums of the loss, of the slope, of the curvature (by a difference of slopes where the loss is made of
+    pieces, exactly for log and poisson) and of slope times score.
+    """
+    weighted = example_weights.shape[0] > 0
+    total = 0.0
+    slope_sum = 0.0
+    bend_sum = 0.0
+    product = 0.0
+    for i in range(start, stop):
+        score = scores[i] + shift
+        loss, slope = loss_and_slope(family, low, high, width, score, target[i])
+        slopes[i] = slope
+        if family == SQUARED:
+            bend = 2.0
+        elif family == LOG:
+            chance = slope + target[i]
+            bend = chance * (1.0 - chance)
+        elif family == POISSON:
+            bend = slope + target[i]
+        else:
+            _, beyond = loss_and_slope(family, low, high, width, score + NUDGE, target[i])
+            bend = (beyond - slope) / NUDGE
+        weight = example_weights[i] if weighted else 1.0
+        total += weight * loss
+        slope_sum += weight * slope
+        bend_sum += weight * bend
+        product += weight * slope * score
+    return total, slope_sum, bend_sum, product

@@ -26,7 +26,7 @@ from downslope.types import FloatArray, Matrix, Vector
 
 Part = TypeVar("Part")
 
-SMALL = 1 << 15
+SMALL = 1 << 19
 """Cells below which a second thread costs more than it saves."""
 NONE: Vector = np.empty(0)
 
@@ -219,6 +219,33 @@ def exact_scores(examples: Examples, point: Point) -> Matrix:
         in_parts(block.rows, block.rows * column.shape[0], part)
     out[:, 0] = scores
     return out
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What scores (n,) say of one output: means by example weight, and the slopes (n,), all float64."""
+
+    loss: float
+    slope: float
+    bend: float
+    slope_score: float
+    slopes: Vector
+
+
+def examine(examples: Examples, objective: Objective, scores: Vector, target: Vector, shift: float) -> Examination:
+    """Return the Examination of ``scores + shift`` for a scalar loss: no look at the features."""
+    loss, slopes = objective.loss, np.empty(scores.shape)
+    weights = NONE if examples.weights is None else examples.weights
+
+    def part(start: int, stop: int) -> tuple[float, float, float, float]:
+        return kernels.examine(
+            scores, target, weights, shift, loss.family, loss.low, loss.high, loss.width, start, stop, slopes
+        )
+
+    sums = np.sum(in_parts(scores.shape[0], 16 * scores.shape[0], part), axis=0) / examples.weight_sum
+    return Examination(
+        float(sums[0]) + constant_part(examples, objective), float(sums[1]), float(sums[2]), float(sums[3]), slopes
+    )
 
 
 def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:

@@ -10,10 +10,10 @@ from downslope.engines.compiling import kernel
 
 
 @kernel
-def coordinate_descent(hessian, gradient, start, l1, free, sweeps, tolerance):
-    """Minimise ``g'(x - a) + (x - a)' H (x - a) / 2 + l1 |x|_1`` from x = a = ``start``; return x.
+def coordinate_descent(hessian, gradient, start, penalties, sweeps, tolerance):
+    """Minimise ``g'(x - a) + (x - a)' H (x - a) / 2 + sum_j l1_j |x_j|`` from x = a = ``start``; return x.
 
-    hessian: (d, d) float64. gradient, start: (d,). free: the last ``free`` coordinates carry no penalty.
+    hessian: (d, d) float64. gradient, start: (d,). penalties: (d,), l1 of each coordinate.
     The soft-threshold update of one coordinate is exact (Friedman, Hastie and Tibshirani 2010, eq. 5).
     """
     size = start.shape[0]
@@ -26,8 +26,8 @@ def coordinate_descent(hessian, gradient, start, l1, free, sweeps, tolerance):
             if bend <= 0:
                 continue
             target = x[j] - slope[j] / bend
-            if j < size - free:
-                amount = l1 / bend
+            if penalties[j] > 0:
+                amount = penalties[j] / bend
                 if target > amount:
                     target -= amount
                 elif target < -amount:

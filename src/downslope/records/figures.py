@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 
 
+LARGEST = 4
+"""Digits kept of a number that needs no decimals, so that years and thousands stay whole."""
+
+
 def count(value: float) -> str:
     """Return a whole number with separators, such as ``327,346``."""
     return f"{round(value):,}" if math.isfinite(value) else figure(value)
@@ -19,7 +23,7 @@ def figure(value: float, digits: int = 3) -> str:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{_trim(mantissa)}e{int(exponent)}"
     if size >= 10.0 ** (digits - 1):
-        return f"{value:,.0f}"
+        return f"{float(f'{value:.{max(digits, LARGEST)}g}'):,.0f}"
     return _trim(f"{value:#.{digits}g}")
 
 

@@ -16,7 +16,7 @@ from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
 from downslope.training.divergence import explain_divergence
 from downslope.training.logbook import Descent, Logbook
-from downslope.training.metric import inner, uniform_metric
+from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
 from downslope.training.scaled import ScaledDescent
 from downslope.types import JsonValue, Vector
@@ -26,7 +26,7 @@ LINES = 400
 
 
 def descend_full_batch(
-    examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature, spec: Spec,
+    examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature, spec: Spec,
     log: Logbook, start: Point | None,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Step against the whole gradient until the gap is reached, the budget is spent, or the loss grows."""
@@ -43,7 +43,6 @@ def descend_full_batch(
     settled: dict[str, JsonValue] = {
         "rule": rule, "learning_rate": rate, "batch_size": examples.rows, "schedule": name, "average": average,
     }  # fmt: skip
-    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
     judge = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
     descent = _loop(examples, objective, judge, shape, spec, log, rule_number(rule), rate, name, average, start)
     return descent, choices, settled

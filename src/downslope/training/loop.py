@@ -15,19 +15,20 @@ import numpy as np
 from downslope.certificate import certify, has_proof, relative_gap, start_objective
 from downslope.choices.curvature import Moments, mean_bend, measure_moments, shape_of
 from downslope.choices.method import choose_method
-from downslope.choices.start import constant_start
+from downslope.choices.start import constant_start, middle
 from downslope.data.blocks import Examples
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
 from downslope.training.full_batch import descend_full_batch
+from downslope.training.interior import descend_interior, fits
 from downslope.training.logbook import Descent, Logbook, Training, Watch, passes_still_needed
-from downslope.training.metric import uniform_metric
+from downslope.training.metric import Metric, uniform_metric
 from downslope.training.mini_batch import descend_in_batches
 from downslope.training.scaled import ScaledDescent, descend_cornered
 from downslope.types import JsonValue, Vector
 
-PASSES = {"scaled": 200.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
+PASSES = {"scaled": 1000.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
 """Most passes of each method when ``epochs`` is auto."""
 HUBER_DEVIATIONS = 1.345
 """Robust deviations at which huber's slope is clipped: 95 % as efficient as squared loss on normal noise
@@ -69,8 +70,8 @@ def _number(value: float | str, otherwise: object) -> float:
 
 
 def _huber_delta(examples: Examples, choices: list[Choice]) -> float:
-    middle = float(np.median(examples.target))
-    deviation = MAD_TO_DEVIATION * float(np.median(np.abs(examples.target - middle)))
+    centre = middle(examples.target, examples.weights)
+    deviation = MAD_TO_DEVIATION * middle(np.abs(examples.target - centre), examples.weights)
     delta = HUBER_DEVIATIONS * (deviation or float(examples.target.std()) or 1.0)
     reason = f"{HUBER_DEVIATIONS} robust deviations of the target, which is {deviation:.4g} around its median"
     choices.append(Choice("huber_delta", delta, reason))
@@ -116,10 +117,11 @@ def train(
     objective = problem.objective
     center, scale = origin or (examples.center, examples.scale)
     method, choice = choose_method(examples, objective, spec)
-    first = start or constant_start(examples, objective)
     squared = objective.loss.name == "squared" and objective.l1 == 0
     moments = measure_moments(examples, None, spec.seed, exact=squared and method == "scaled")
-    bends = _bends(examples, objective, first)
+    constant = constant_start(examples, objective)
+    bends = _bends(examples, objective, constant)
+    metric = uniform_metric(moments, objective, bends, constant.intercept)
     shape = shape_of(examples, objective, moments, float(bends.max()), center, scale)
     log = Logbook(
         start_objective(examples, objective), spec.tolerance, _budget(spec, method),
@@ -133,7 +135,7 @@ def train(
     stopped = False
     try:
         descent, more, settled = _descend(
-            method, examples, objective, moments, bends, shape, spec, log, start if method != "scaled" else first
+            method, examples, objective, moments, metric, shape, spec, log, start
         )
         choices += more
         resolved |= settled
@@ -165,7 +167,7 @@ def _corner_width(examples: Examples, objective: Objective, point: Point) -> flo
     if objective.loss.classifies:
         return 1.0
     residual = np.abs(examples.target - point.intercept[0])
-    return float(np.median(residual) or residual.mean() or 1.0)
+    return float(middle(residual, examples.weights) or residual.mean() or 1.0)
 
 
 def _budget(spec: Spec, method: str) -> float:
@@ -173,22 +175,23 @@ def _budget(spec: Spec, method: str) -> float:
 
 
 def _descend(
-    method: str, examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature,
+    method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
     spec: Spec, log: Logbook, first: Point | None,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     if method == "full-batch":
-        return descend_full_batch(examples, objective, moments, bends, shape, spec, log, first)
+        return descend_full_batch(examples, objective, moments, metric, shape, spec, log, first)
     if method in ("mini-batch", "stochastic"):
-        return descend_in_batches(method, examples, objective, moments, bends, shape, spec, log, first)
+        return descend_in_batches(method, examples, objective, moments, metric, shape, spec, log, first)
     first = first or constant_start(examples, objective)
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
+    if fits(examples, objective):
+        return descend_interior(examples, objective, log, spec.tolerance), choices, settled
     if objective.loss.cornered:
         width = _corner_width(examples, objective, first)
         return descend_cornered(
             examples, objective, moments, log, spec.seed, first, width, spec.tolerance
         ), choices, settled
-    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
     return work.run(work.evaluate(first), spec.tolerance), choices, settled
 

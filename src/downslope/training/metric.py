@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky, eigh
 
+from downslope.choices.curvature import Moments, fix_free_direction
 from downslope.models.linear import Objective, Point
 from downslope.types import Matrix, Vector
 
-JITTERS = (0.0, 1e-13, 1e-11, 1e-9, 1e-7, 1e-5)
-"""Shares of the diagonal added, in turn, until Cholesky succeeds; the first is enough unless H is singular."""
+SINGULAR = 1e-13
+"""Smallest squared pivot, relative to its diagonal, for which a Cholesky factor is worth its digits."""
 MEMORY = 10
 """Pairs of step and gradient change that L-BFGS keeps (Nocedal and Wright 2006, algorithm 7.4)."""
 
@@ -22,43 +24,59 @@ MEMORY = 10
 class Metric:
     """An approximate Hessian of each output, the intercept last: (d + 1, d + 1) matrices, or diagonals (d + 1,).
 
-    shared: matrices[c] holds for output c, or matrices[0] for all.
+    matrices[c] holds for output c, or matrices[0] for all. joint: where given, the matrix of all outputs
+    together, (k (d + 1), k (d + 1)), which is then inverted instead.
     """
 
     matrices: tuple[Matrix, ...]
     intercept: bool
+    joint: Matrix | None = None
 
     def matrix(self, output: int) -> Matrix:
         """Return the matrix, or diagonal, of one output."""
         return self.matrices[min(output, len(self.matrices) - 1)]
 
     @cached_property
-    def _factors(self) -> list[Matrix]:
-        return [_factor(each) if each.ndim == 2 else each for each in self.matrices]
+    def _inverses(self) -> list[Inverse]:
+        return [inverse_of(each) for each in ((self.joint,) if self.joint is not None else self.matrices)]
 
     def solve(self, gradient: Point) -> Point:
-        """Return H^-1 g."""
+        """Return H^-1 g; a direction without curvature is left alone."""
+        if self.joint is not None:
+            return Point.from_flat(self._inverses[0](gradient.flat()), gradient.intercept.shape[0])
         columns = np.vstack([gradient.weights, gradient.intercept])
         solved = np.zeros_like(columns)
         size = columns.shape[0] if self.intercept else columns.shape[0] - 1
         for k in range(columns.shape[1]):
-            factor = self._factors[min(k, len(self._factors) - 1)]
-            column = columns[:size, k]
-            solved[:size, k] = cho_solve((factor, False), column, check_finite=False) if factor.ndim == 2 else (
-                column / factor
-            )
+            solved[:size, k] = self._inverses[min(k, len(self._inverses) - 1)](columns[:size, k])
         return Point(solved[:-1], solved[-1])
 
 
-def _factor(matrix: Matrix) -> Matrix:
-    diagonal = np.diag(matrix)
-    floor = np.where(diagonal > 0, diagonal, diagonal.max(initial=0.0) or 1.0)
-    for jitter in JITTERS:
-        try:
-            return cholesky(matrix + np.diag(jitter * floor), lower=False, check_finite=False)
-        except np.linalg.LinAlgError:
-            continue
-    return cholesky(np.diag(floor))
+Inverse = Callable[[Vector], Vector]
+
+
+def inverse_of(matrix: Matrix) -> Inverse:
+    """Return the function that multiplies by the inverse of a positive matrix, or of a diagonal (d,).
+
+    By Cholesky; by the pseudo-inverse where the matrix is singular to rounding, so that a direction without
+    curvature gets no step rather than rounding blown up.
+    """
+    if matrix.ndim == 1:
+        scale = np.where(matrix > 0, 1.0 / np.where(matrix > 0, matrix, 1.0), 0.0)
+        return lambda right: scale * right
+    try:
+        factor = cholesky(matrix, lower=False, check_finite=False)
+        pivots = np.diag(factor) ** 2
+        if bool((pivots > SINGULAR * np.diag(matrix)).all()):
+            return lambda right: cho_solve((factor, False), right, check_finite=False)
+    except np.linalg.LinAlgError:
+        pass
+    size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    unit = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 0.0)
+    values, vectors = eigh(matrix * np.outer(unit, unit))
+    kept = values > values[-1] * SINGULAR
+    half = unit[:, None] * vectors[:, kept]
+    return lambda right: half @ ((half.T @ right) / values[kept])
 
 
 def inner(left: Point, right: Point) -> float:
@@ -102,11 +120,17 @@ class Memory:
         return Point(-result.weights, -result.intercept)
 
 
-def uniform_metric(moments: Matrix | None, diagonal: Vector, objective: Objective, bends: Vector) -> Metric:
-    """Return the metric of examples that all have the curvature ``bends`` (k,), one an output."""
-    if moments is None:
-        return Metric(tuple(_with_penalty(bend * diagonal, objective) for bend in bends), objective.intercept)
-    return Metric(tuple(_with_penalty(bend * moments, objective) for bend in bends), objective.intercept)
+def uniform_metric(moments: Moments, objective: Objective, bends: Vector, intercept: Vector) -> Metric:
+    """Return the metric of examples that all have the scores ``intercept`` (k,), and curvature ``bends`` (k,).
+
+    The Hessian of a softmax at constant scores is ``(diag(p) - p p') x moments``.
+    """
+    matrix = moments.diagonal if moments.matrix is None else moments.matrix
+    if moments.matrix is not None and joins(objective, matrix.shape[0] - 1):
+        chance = objective.loss.mean_response(intercept[None, :])[0]
+        joint = np.kron(np.diag(chance) - np.outer(chance, chance), matrix)
+        return joint_metric(fix_free_direction(joint, chance.size), objective)
+    return weighted_metric([bend * matrix for bend in bends], objective)
 
 
 def _with_penalty(matrix: Matrix, objective: Objective) -> Matrix:
@@ -117,6 +141,24 @@ def _with_penalty(matrix: Matrix, objective: Objective) -> Matrix:
     if objective.intercept:
         return result
     return result[:-1, :-1] if matrix.ndim == 2 else result[:-1]
+
+
+JOINT_SIZE = 1200
+"""Parameters of all outputs up to which a softmax is given one Hessian; its Cholesky takes some 10 ms."""
+
+
+def joins(objective: Objective, features: int) -> bool:
+    """Say whether the outputs are coupled and few enough for one Hessian over all of them."""
+    return objective.softmax and objective.intercept and objective.outputs * (features + 1) <= JOINT_SIZE
+
+
+def joint_metric(joint: Matrix, objective: Objective) -> Metric:
+    """Return the metric of a Hessian over all outputs, the penalty added; its blocks serve a proximal step."""
+    size = joint.shape[0] // objective.outputs
+    penalty = np.tile(np.append(np.full(size - 1, objective.l2), 0.0), objective.outputs)
+    whole = joint + np.diag(penalty)
+    blocks = tuple(whole[k * size : (k + 1) * size, k * size : (k + 1) * size] for k in range(objective.outputs))
+    return Metric(blocks, True, whole)
 
 
 def weighted_metric(matrices: list[Matrix], objective: Objective) -> Metric:

@@ -25,7 +25,7 @@ from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.steps import PLAIN, rule_number, schedule
 from downslope.training.divergence import explain_divergence
 from downslope.training.logbook import DIVERGED, Descent, Logbook
-from downslope.training.metric import inner, uniform_metric
+from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
 from downslope.training.scaled import ScaledDescent
 from downslope.types import FloatArray, JsonValue, Vector
@@ -74,7 +74,7 @@ class Course:
 
 
 def descend_in_batches(
-    method: str, examples: Examples, objective: Objective, moments: Moments, bends: Vector, shape: Curvature,
+    method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
     spec: Spec, log: Logbook, start: Point | None,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
@@ -93,7 +93,6 @@ def descend_in_batches(
     course = Course(
         ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed
     )
-    metric = uniform_metric(moments.matrix, moments.diagonal, objective, bends)
     judge = ScaledDescent(ready, objective, objective, moments, metric, log, spec.seed)
     point = start or Point.zeros(examples.features, objective.outputs)
     if isinstance(spec.learning_rate, str):

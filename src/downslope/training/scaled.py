@@ -8,19 +8,20 @@ when the steps slow down it is measured once more where they have come to. A lin
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from downslope.certificate import Bound, certify, has_proof, relative_gap
-from downslope.choices.curvature import Moments, bent_moments, measure_moments
+from downslope.choices.curvature import Moments, bent_moments, joint_moments, measure_moments
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
 from downslope.models.linear import Objective, Point
 from downslope.records import GapKind
 from downslope.training.logbook import Descent, Logbook
-from downslope.training.metric import Memory, Metric, inner, moved, weighted_metric
+from downslope.training.metric import Memory, Metric, inner, joins, joint_metric, moved, weighted_metric
 from downslope.training.proximal import proximal_step
 from downslope.types import Matrix
 
@@ -37,6 +38,8 @@ EXHAUSTED = 1e-17
 """Estimated gap at which float64 itself has no more to give."""
 CELLS_PER_SECOND, PRODUCTS_PER_SECOND = 5e9, 1e11
 """How fast a pass reads and BLAS multiplies on two cores (measured); only their ratio decides anything."""
+MOST_PATIENCE = 16
+"""Most steps between two Hessians that did not help; doubled from 1 while they do not."""
 SLOW = 0.25
 """A pass that leaves more than this share of the distance is slow enough to think of a new Hessian."""
 
@@ -77,6 +80,8 @@ class ScaledDescent:
         self.noise = NOISE[examples.dtype.itemsize]
         self.hessian: Matrix | None = None
         self.age = 0
+        self.patience = 1
+        self.drops = deque[float](maxlen=2)
 
     def evaluate(self, point: Point) -> Stand:
         """Look at the slope from ``point``: one pass."""
@@ -90,6 +95,18 @@ class ScaledDescent:
             _, decrease = proximal_step(self.metric, stand.point, stand.seen.gradient, self.objective)
             return max(decrease, 0.0)
         return 0.5 * max(inner(stand.seen.gradient, self.metric.solve(stand.seen.gradient)), 0.0)
+
+    def _distance(self, stand: Stand) -> float:
+        """Return the estimate, or what the last two drops of F foretell if that is more.
+
+        A metric that has grown too stiff makes the model's distance too small; drops that shrink by a factor
+        r a step still have ``drop r / (1 - r)`` to go.
+        """
+        distance = self.estimate(stand)
+        if len(self.drops) == 2 and 0 < self.drops[1] < self.drops[0]:
+            ratio = self.drops[1] / self.drops[0]
+            distance = max(distance, self.drops[1] * ratio / (1.0 - ratio))
+        return distance
 
     def run(self, stand: Stand, tolerance: float) -> Descent:
         """Step until the gap is at most ``tolerance``, the budget is spent, or F can tell no more."""
@@ -109,12 +126,14 @@ class ScaledDescent:
             if following is None:
                 return self._polish(stand, tolerance)
             self.log.updates += 1
-            before, distance = distance, self.estimate(following)
+            self.drops.append(stand.seen.objective - following.seen.objective)
+            before, distance = distance, self._distance(following)
             stand = following
             self.age += 1
             if self._slow(distance, before, tolerance, stand):
+                self.patience = min(2 * self.patience, MOST_PATIENCE) if self.age <= self.patience else 1
                 self._rebuild(stand.point)
-                distance = self.estimate(stand)
+                distance = self._distance(stand)
 
     def _maybe_end(self, stand: Stand, distance: float, gap: float, tolerance: float) -> Descent | None:
         if self.log.spent:
@@ -235,8 +254,10 @@ class ScaledDescent:
 
     def _slow(self, distance: float, before: float, tolerance: float, stand: Stand) -> bool:
         """Say whether a new Hessian would save more passes than it costs, by counted operations."""
-        if self.squared or self.moments.matrix is None or self.age < 1 or not before > 0:
+        if self.squared or self.moments.matrix is None or self.age < self.patience or not before > 0:
             return False
+        if self.objective.softmax and self.metric.joint is None:
+            return False  # blocks of single classes miss what couples them: L-BFGS learns more from the steps
         share = distance / before
         if share <= SLOW or self.log.spent:
             return False
@@ -247,16 +268,23 @@ class ScaledDescent:
         dense, outputs = self.examples.numbers, self.objective.outputs
         cells = self.examples.rows * (dense + self.examples.categories) * outputs
         size = self.examples.features + 1
-        cost = outputs * (rows * dense * dense + size**3 / 3) / PRODUCTS_PER_SECOND
+        matrices = outputs * (outputs + 1) // 2 if joins(self.objective, self.examples.features) else outputs
+        cost = matrices * (rows * dense * dense + size**3 / 3) / PRODUCTS_PER_SECOND
         return passes * cells / CELLS_PER_SECOND > 1.5 * cost
 
     def _rebuild(self, point: Point) -> None:
         """Measure the Hessian again, where the steps have come to."""
-        matrices = bent_moments(self.examples, self.objective, point, self.moments, self.seed)
+        self.metric = metric_at(self.examples, self.objective, point, self.moments, self.seed)
         self.log.passes += (self.moments.sampled or self.examples.rows) / self.examples.rows
-        self.metric = weighted_metric(matrices, self.objective)
         self.memory.forget()
         self.age = 0
+
+
+def metric_at(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> Metric:
+    """Return the Hessian at a point as a metric, over all outputs at once where a softmax couples few of them."""
+    if joins(objective, examples.features):
+        return joint_metric(joint_moments(examples, objective, point, moments, seed), objective)
+    return weighted_metric(bent_moments(examples, objective, point, moments, seed), objective)
 
 
 ROUNDINGS = 12
@@ -277,9 +305,9 @@ def descend_cornered(
     best: Descent | None = None
     for _ in range(ROUNDINGS):
         rounded = replace(true, loss=true.loss.rounded(width))
-        metric = weighted_metric(bent_moments(examples, rounded, point, moments, seed), rounded)
+        metric = metric_at(examples, rounded, point, moments, seed)
         work = ScaledDescent(examples, rounded, true, moments, metric, log, seed)
-        ended = work.run(work.evaluate(point), min(0.1, max(tolerance, 1e-3)) * 0.3)
+        ended = work.run(work.evaluate(point), 0.2 * tolerance)
         bound = work.certify(ended.point)
         gap = bound.gap(log.start) if math.isfinite(bound.lower) else relative_gap(
             max(bound.objective - ended.objective, 0.0), log.start, bound.objective

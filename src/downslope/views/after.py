@@ -14,6 +14,9 @@ from downslope.views.parts import Facts, Part, Section, Table, Text, Tone, texts
 STRONGEST = 5
 """Coefficients named."""
 
+BAR = 16
+"""Characters of the bar of the strongest."""
+
 TONES = {
     Verdict.CONVERGED: Tone.GOOD,
     Verdict.BUDGET: Tone.WARN,
@@ -99,8 +102,9 @@ def coefficients_section(run: Run) -> Section:
 
 def _coefficient_row(each: Coefficient, strongest: float, *, of_class: bool) -> tuple[Text, ...]:
     named = (each.feature, each.output) if of_class else (each.feature,)
-    bar = "▇" * max(1, round(10 * each.strength / strongest)) if strongest > 0 else ""
-    return texts(*named, ("+" if each.value > 0 else "") + figure(each.value), figure(each.strength), bar)
+    bar = "━" * max(1, round(BAR * each.strength / strongest)) if strongest > 0 else ""
+    signed = ("+" if each.value > 0 else "") + figure(each.value)
+    return (*texts(*named, signed, figure(each.strength)), Text(bar, Tone.ACCENT))
 
 
 def _unit(run: Run) -> str:
@@ -129,11 +133,10 @@ def findings_section(run: Run) -> Section:
 
 def record_section(run: Run) -> Section:
     """Say where the run was saved and where the time went."""
-    known = ("read", "choose", "descend", "compile", "total")
-    names = [name for name in known if name in run.seconds] + [name for name in run.seconds if name not in known]
-    spent = ", ".join(f"{name} {duration(run.seconds[name])}" for name in names if name == "total" or run.seconds[name])
-    rows = [("saved", Text(run.path, Tone.STRONG))] if run.path else [("saved", Text("not saved"))]
-    return Section("Record", (Facts((*rows, ("time", Text(spent)))),))
+    saved = Text(run.path, Tone.STRONG) if run.path else Text("not saved")
+    parts = ", ".join(f"{name} {duration(spent)}" for name, spent in run.seconds.items() if name != "total" and spent)
+    total = f"{duration(run.seconds['total'])}: " if "total" in run.seconds else ""
+    return Section("Record", (Facts((("saved", saved), ("time", Text(total + parts)))),))
 
 
 def sentence(words: str) -> str:

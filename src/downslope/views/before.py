@@ -31,6 +31,8 @@ def data_section(run: Run) -> Section:
     if data.dropped_rows:
         rows += f"; {count(data.dropped_rows)} more left out, their target is null"
     columns = f"{plural(len(data.columns), 'column')}, {used} in use, {plural(data.features, 'feature')}"
+    if not any(column.missing for column in data.columns):
+        columns += ", nothing missing"
     head = facts(("rows", rows), ("columns", columns), ("target", f"{run.spec.target}: {_target(run)}"))
     return Section("Data", (head, Text(""), _columns_table(data.columns)) if data.columns else (head,))
 
@@ -51,7 +53,9 @@ def _columns_table(columns: tuple[ColumnSummary, ...]) -> Table:
         more = (f"and {len(rest)} more", "", "", count(features), count(missing) if missing else "")
         rows.append(tuple(Text(each, Tone.QUIET) for each in more))
     heads = ("column", "kind", "becomes", "features", "missing")
-    return Table(heads, tuple(rows), right=frozenset({3, 4}), fold=frozenset({0, 2}))
+    shown = 5 if any(column.missing for column in columns) else 4
+    cut = tuple(row[:shown] for row in rows)
+    return Table(heads[:shown], cut, right=frozenset({3, 4}), fold=frozenset({0, 2}))
 
 
 def _column_row(column: ColumnSummary) -> tuple[Text, ...]:

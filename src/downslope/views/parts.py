@@ -13,6 +13,7 @@ class Tone(StrEnum):
     PLAIN = "plain"
     QUIET = "quiet"
     STRONG = "strong"
+    ACCENT = "accent"
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
