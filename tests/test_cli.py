@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -211,7 +210,9 @@ def command(*arguments: str, **changes: str) -> subprocess.Popen[str]:
 def test_an_interrupt_keeps_the_partial_run(cars: str) -> None:
     endless = ["--method", "full-batch", "--learning-rate", "1e-6", "--epochs", "1e9", "--tolerance", "0", "--json"]
     process = command("fit", cars, *DEMO, *endless)
-    time.sleep(4.0)
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("update"):  # the first line of progress
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1, err

@@ -14,7 +14,8 @@ from downslope.records.figures import count, duration, figure, plural, share
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        (0.0, "0"), (0.0698, "0.0698"), (28.65, "28.6"), (2284.0, "2,284"), (0.5, "0.5"), (100.0, "100"),
+        (0.0, "0"), (0.0698, "0.0698"), (28.65, "28.6"), (2284.0, "2,284"), (0.5, "0.5"), (119219.0, "119,200"),
+        (100.0, "100"),
         (3.1e-7, "3.1e-7"), (1.23456e12, "1.23e12"), (-4.569, "-4.57"), (math.nan, "unknown"), (math.inf, "infinite"),
         (-math.inf, "minus infinite"),
     ],

@@ -53,11 +53,11 @@ def test_the_report_of_flights(flights_run: Run) -> None:
         "objective 0.6931 at the start, 0.526 at the end; 3 updates, 5.1 passes",
         "6.4e-5: at most 0.0064 % of the loss drop possible is left (certified: proved in float64)",
         "accuracy 75.7 % 75.6 % 73.5 %",
-        "dep_delay +0.071 1.93 ▇▇▇▇▇▇▇▇▇▇",
+        "dep_delay +0.071 1.93 ━━━━━━━━━━━━━━━━",
         "log-odds that late is True",
         "DS304  Columns left out",
         "saved runs/flights",
-        "read 71 ms, choose 52 ms, descend 46 ms, total 184 ms",
+        "184 ms: read 71 ms, choose 52 ms, descend 46 ms",
     ):
         assert expected in said
 

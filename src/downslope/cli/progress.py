@@ -59,8 +59,10 @@ class Progress:
 
     def tell(self, event: str, what: object) -> None:
         """Show what the training is busy with."""
-        read = f"{plural(what.rows, 'row')} read, measuring and choosing" if isinstance(what, DataSummary) else ""
-        self._say(read or event.replace("_", " "))
+        if isinstance(what, DataSummary):
+            self._say(f"{plural(what.rows, 'row')} read, measuring and choosing")
+        else:
+            self._say(f"{event} {what}" if isinstance(what, str) else event)
 
     def _say(self, line: str) -> None:
         self._line = line

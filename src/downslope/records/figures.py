@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 LARGEST = 4
 """Digits kept of a number that needs no decimals, so that years and thousands stay whole."""
 
