@@ -62,6 +62,7 @@ def epoch_of(problem: Problem, batch: int) -> Callable[[], object]:
     """Return one shuffled epoch of plain steps at a constant rate: shuffle, then every batch."""
     from downslope.data.batches import order
     from downslope.engines import stepping
+    from downslope.engines.arguments import LossShape, Penalty, Rows, Rule, State
     from downslope.engines.linear import NONE
 
     examples, loss = examples_of(problem), objective_of(problem).loss
@@ -73,14 +74,14 @@ def epoch_of(problem: Problem, batch: int) -> Callable[[], object]:
     def epoch() -> object:
         weights = np.zeros(d + 1, np.float32)
         rows = order(problem.rows, 0, 0)
-        shared = (block.numbers, block.codes, examples.target, NONE, rows, 0, problem.rows)
-        family = (loss.family, loss.low, loss.high, loss.width)
+        given = Rows(block.numbers, block.codes, examples.target, NONE, rows)
+        shape, penalty = LossShape.of(loss), Penalty(0.0, problem.l2, True)
         if batch == 1:
-            return stepping.run_single_steps(*shared, *family, rates, problem.l2, True, weights, np.inf)
+            return stepping.run_single_steps(given, 0, problem.rows, shape, penalty, rates, weights, np.inf)
+        state = State(weights, empty, empty.copy(), np.zeros(d + 1))
         return stepping.run_steps(
-            *shared, batch, *family, 0, rates, 0.0, 0.0, problem.l2, True, weights, empty, empty.copy(),
-            np.zeros(d + 1), -1, 0, np.inf,
-        )  # fmt: skip
+            given, 0, problem.rows, batch, shape, penalty, Rule(0, 0.0), rates, state, -1, 0, np.inf
+        )
 
     epoch()
     return epoch

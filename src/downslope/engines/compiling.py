@@ -24,7 +24,20 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Freedoms given to the compiler. Not ``nnan`` or ``ninf``: they would let it drop the tests for NaN."""
 
-SOURCES = ("compiling.py", "elementary.py", "kernels.py", "stepping.py", "lanes.py", "quadratic.py", "scaling.py")
+SOURCES = (
+    "arguments.py",
+    "compiling.py",
+    "elementary.py",
+    "kernels.py",
+    "lanes.py",
+    "prefetch.py",
+    "quadratic.py",
+    "scaling.py",
+    "stepping.py",
+    "../losses.py",
+    "../steps.py",
+)
+"""What shapes the machine code; the last two give it their constants."""
 
 
 def _cache_folder() -> str:

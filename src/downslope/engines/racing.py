@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from downslope.data.blocks import Block, Examples
-from downslope.engines import linear as engine
 from downslope.engines import lanes as compiled
+from downslope.engines import linear as engine
+from downslope.engines.arguments import Counts, Flags, Indices, LossShape, Penalty, Rows, Rule, State
 from downslope.models.linear import Objective, Point
 from downslope.types import FloatArray, Vector
 
@@ -34,23 +35,36 @@ def relative_weights(examples: Examples) -> Vector:
     return engine.NONE if examples.weights is None else examples.weights * (examples.rows / examples.weight_sum)
 
 
+def rows_of(examples: Examples, order: Indices) -> Rows:
+    """Return what the compiled loops read of examples in one block, in the given order."""
+    block = examples.blocks[0]
+    return Rows(block.numbers, block.codes, examples.target, relative_weights(examples), order)
+
+
+def penalty_of(objective: Objective) -> Penalty:
+    """Return the penalties of an objective for the compiled loops."""
+    return Penalty(float(objective.l1), float(objective.l2), objective.intercept)
+
+
 @dataclass
 class Lanes:
     """Trainings side by side; the arrays change in place as they run.
 
-    rates: (lanes,). weights, first, second: (d + 1, lanes x outputs) in the precision of the data.
+    rates: (lanes,). every: (lanes,), batches that one step of the lane gathers. weights, first, second: (d + 1,
+    lanes x outputs) in the precision of the data. updates, alive: (lanes,). limit: mean loss of a batch above
+    which a lane ends. average: like weights, in float64; averaged: iterates in it, -1 where none is wanted.
     """
 
     rates: Vector
-    every: FloatArray
+    every: Counts
     rule: int
     momentum: float
     outputs: int
     weights: FloatArray
     first: FloatArray
     second: FloatArray
-    updates: FloatArray
-    alive: FloatArray
+    updates: Counts
+    alive: Flags
     limit: float
     average: FloatArray
     averaged: int = -1
@@ -58,7 +72,7 @@ class Lanes:
     @classmethod
     def start(
         cls, examples: Examples, objective: Objective, rates: Vector, rule: int, momentum: float,
-        every: FloatArray | None = None, limit: float = np.inf, start: Point | None = None,
+        every: Counts | None = None, limit: float = np.inf, start: Point | None = None,
     ) -> Lanes:  # fmt: skip
         """Place every lane at zero weights, or at ``start``."""
         columns = rates.size * objective.outputs
@@ -74,7 +88,7 @@ class Lanes:
         )  # fmt: skip
 
     def epoch(
-        self, examples: Examples, objective: Objective, order: FloatArray, batch: int, share: Vector, epoch: int,
+        self, examples: Examples, objective: Objective, order: Indices, batch: int, share: Vector, epoch: int,
         begin: int = 0, end: int | None = None,
     ) -> Vector:  # fmt: skip
         """Run ``order[begin:end]`` in batches; return the mean loss (lanes,) seen on the way.
@@ -82,15 +96,12 @@ class Lanes:
         share: (batches,), the schedule at each of these batches.
         """
         del epoch
-        block, loss = examples.blocks[0], objective.loss
         stop = order.shape[0] if end is None else end
-        gathered = np.zeros_like(self.weights)
         _, total, self.averaged = compiled.run_lanes(
-            block.numbers, block.codes, examples.target, relative_weights(examples), order, begin, stop, batch,
-            loss.family, loss.low, loss.high, loss.width, self.outputs, self.rule, self.rates, share, self.every,
-            self.momentum, objective.l1, objective.l2, objective.intercept, self.weights, self.first, self.second,
-            gathered, np.zeros(self.rates.size, np.int64), self.average, self.averaged, self.updates, self.limit,
-            self.alive,
+            rows_of(examples, order), begin, stop, batch, LossShape.of(objective.loss), self.outputs,
+            penalty_of(objective), Rule(self.rule, self.momentum),
+            compiled.Pace(self.rates, share, self.every, self.updates, self.alive),
+            State(self.weights, self.first, self.second, self.average), self.averaged, self.limit,
         )  # fmt: skip
         return total / max(stop - begin, 1)
 
@@ -111,7 +122,7 @@ class Lanes:
                 reached[lane] = value if np.isfinite(value) else np.inf
         return reached
 
-    def keep(self, lanes: FloatArray) -> Lanes:
+    def keep(self, lanes: Counts) -> Lanes:
         """Return the given lanes alone, with all that they remember."""
         columns = (lanes[:, None] * self.outputs + np.arange(self.outputs)).ravel()
         return replace(

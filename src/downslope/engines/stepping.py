@@ -6,23 +6,28 @@ together. Weights are one vector of d + 1, the intercept last.
 
 from __future__ import annotations
 
-# The arguments of a kernel are typed by the compiler at its first call.
-# ruff: noqa: ANN001, ANN201, PLR0913
 import math
 
 import numpy as np
 
+from downslope.engines.arguments import Indices, LossShape, Penalty, Rows, Rule, State
 from downslope.engines.compiling import inlined, kernel
 from downslope.engines.kernels import tile_losses
+from downslope.engines.prefetch import prefetch_row
 from downslope.steps import ADAGRAD, ADAM, BETA_FIRST, BETA_SECOND, DECAY, EPSILON, MOMENTUM, NESTEROV, PLAIN, RMSPROP
+from downslope.types import Codes, FloatArray, Vector
 
-
-AHEAD = 6
-"""Examples between asking for a row and using it; about the latency of memory over the time of a step."""
+AHEAD = 8
+"""Examples between asking for a row and using it: more than the latency of memory over the time of a step."""
+PATIENCE = 8
+"""Roundings of a weight that the shrinkage by l2 is saved up for, so that float32 does not round it away."""
 
 
 @inlined
-def apply_rule(rule, gradient, rate, momentum, bias_first, bias_second, first, second):
+def apply_rule(
+    rule: int, gradient: float, rate: float, momentum: float, bias_first: float, bias_second: float, first: float,
+    second: float,
+) -> tuple[float, float, float, float]:  # fmt: skip
     """Return (step, gain) of one weight and its new state: ``weight -= step``; gain is the rate it felt.
 
     bias_first, bias_second: ``1 - beta^update`` of Adam's two means.
@@ -50,7 +55,7 @@ def apply_rule(rule, gradient, rate, momentum, bias_first, bias_second, first, s
 
 
 @inlined
-def shrink_to_zero(weight, amount):
+def shrink_to_zero(weight: float, amount: float) -> float:
     """Move a weight towards zero by ``amount``, stopping at zero: the proximal step of l1."""
     if weight > amount:
         return weight - amount
@@ -60,7 +65,7 @@ def shrink_to_zero(weight, amount):
 
 
 @inlined
-def score_row(numbers, codes, weights, row):
+def score_row(numbers: FloatArray, codes: Codes, weights: FloatArray, row: int) -> float:
     """Return ``x w + b`` of one row."""
     p = numbers.shape[1]
     score = numbers.dtype.type(0)
@@ -72,7 +77,9 @@ def score_row(numbers, codes, weights, row):
 
 
 @inlined
-def add_rows(numbers, codes, rows, amounts, count, total):
+def add_rows(
+    numbers: FloatArray, codes: Codes, rows: Indices, amounts: FloatArray, count: int, total: FloatArray
+) -> None:
     """Add to ``total`` (d + 1,) the rows times their amounts, four rows at a time."""
     p = numbers.shape[1]
     q = codes.shape[1]
@@ -95,145 +102,180 @@ def add_rows(numbers, codes, rows, amounts, count, total):
 
 
 @inlined
-def touch(numbers, row):
-    """Return the sum of one number per cache line of a row, so that the row is on its way before it is used."""
-    total = numbers.dtype.type(0)
-    for j in range(0, numbers.shape[1], 64 // numbers.itemsize):
-        total += numbers[row, j]
-    return total
+def scale_weights(weights: FloatArray, factor: float) -> None:
+    """Multiply all weights but the intercept."""
+    for j in range(weights.shape[0] - 1):
+        weights[j] *= factor
+
+
+@inlined
+def least_shrinkage(numbers: FloatArray) -> float:
+    """Return the factor near 1 from which on a shrinkage is worth applying."""
+    return 1.0 - PATIENCE * (1.2e-7 if numbers.itemsize == 4 else 2.3e-16)
 
 
 @kernel
 def run_single_steps(
-    numbers, codes, target, example_weights, order, begin, end, family, low, high, width, rates, l2, intercept,
-    weights, limit,
-):
-    """Run plain steps of one example each; arguments and result as of ``run_steps``, and the touched sum.
+    rows: Rows, begin: int, end: int, loss: LossShape, penalty: Penalty, rates: Vector, weights: FloatArray,
+    limit: float,
+) -> tuple[int, float]:  # fmt: skip
+    """Run plain steps of one example each, without l1; return (updates done, summed loss) as ``run_steps`` does.
 
     Scoring, loss and step of one example are three short loops with nothing between them.
     """
+    numbers, codes = rows.numbers, rows.codes
     p = numbers.shape[1]
     q = codes.shape[1]
     d = weights.shape[0] - 1
     fast = numbers.itemsize == 4
-    weighted = example_weights.shape[0] > 0
     scores = np.empty(1, numbers.dtype)
     targets = np.empty(1, numbers.dtype)
     losses = np.empty(1, numbers.dtype)
-    one = numbers.dtype.type(1)
+    least = least_shrinkage(numbers)
+    shrinkage = 1.0
     total = 0.0
-    touched = numbers.dtype.type(0)
+    done = 0
     for i in range(begin, end):
         if i + AHEAD < end:
-            touched += touch(numbers, order[i + AHEAD])
-        row = order[i]
-        x = numbers[row]
-        score = numbers.dtype.type(0)
-        for j in range(p):
-            score += x[j] * weights[j]
-        for c in range(q):
-            score += weights[p + codes[row, c]]
-        scores[0] = score + weights[d]
-        targets[0] = target[row]
-        tile_losses(fast, family, low, high, width, scores, targets, losses, 1)
-        if weighted:
-            losses[0] *= example_weights[row]
-            scores[0] *= example_weights[row]
+            prefetch_row(numbers, rows.order[i + AHEAD])
+        row = rows.order[i]
+        scores[0] = score_row(numbers, codes, weights, row)
+        targets[0] = rows.target[row]
+        tile_losses(fast, loss.family, loss.low, loss.high, loss.width, scores, targets, losses, 1)
+        if rows.weights.shape[0] > 0:
+            losses[0] *= rows.weights[row]
+            scores[0] *= rows.weights[row]
         if not losses[0] <= limit:
-            return i - begin, total, touched
+            break
         total += losses[0]
-        rate = rates[i - begin]
+        rate = rates[done]
+        shrinkage *= 1.0 - rate * penalty.l2
+        if shrinkage < least:
+            scale_weights(weights, shrinkage)
+            shrinkage = 1.0
         amount = numbers.dtype.type(rate * scores[0])
-        shrink = numbers.dtype.type(one - rate * l2)
+        x = numbers[row]
         for j in range(p):
-            weights[j] = weights[j] * shrink - amount * x[j]
-        if shrink != one:
-            for j in range(p, d):
-                weights[j] *= shrink
+            weights[j] -= amount * x[j]
         for c in range(q):
             weights[p + codes[row, c]] -= amount
-        if intercept:
+        if penalty.intercept:
             weights[d] -= amount
-    return end - begin, total, touched
+        done += 1
+    scale_weights(weights, shrinkage)
+    return done, total
+
+
+@inlined
+def slopes_of_batch(
+    rows: Rows, batch: Indices, weights: FloatArray, loss: LossShape, scores: FloatArray, targets: FloatArray,
+    losses: FloatArray,
+) -> float:  # fmt: skip
+    """Fill ``scores`` with the slopes of a batch, by example weight, and return its summed loss."""
+    count = batch.shape[0]
+    for i in range(count):
+        scores[i] = score_row(rows.numbers, rows.codes, weights, batch[i])
+        targets[i] = rows.target[batch[i]]
+    fast = rows.numbers.itemsize == 4
+    tile_losses(fast, loss.family, loss.low, loss.high, loss.width, scores, targets, losses, count)
+    if rows.weights.shape[0] > 0:
+        for i in range(count):
+            losses[i] *= rows.weights[batch[i]]
+            scores[i] *= rows.weights[batch[i]]
+    total = 0.0
+    for i in range(count):
+        total += losses[i]
+    return total
+
+
+@inlined
+def plain_step(
+    rows: Rows, batch: Indices, slopes: FloatArray, rate: float, penalty: Penalty, weights: FloatArray
+) -> None:
+    """Step against the mean gradient of a batch, straight into the weights; l2 has been taken care of."""
+    d = weights.shape[0] - 1
+    count = batch.shape[0]
+    fixed = weights[d]
+    for i in range(count):
+        slopes[i] *= -rate / count
+    add_rows(rows.numbers, rows.codes, batch, slopes, count, weights)
+    if penalty.l1 > 0:
+        for j in range(d):
+            weights[j] = shrink_to_zero(weights[j], rate * penalty.l1)
+    if not penalty.intercept:
+        weights[d] = fixed
+
+
+@inlined
+def ruled_step(
+    rows: Rows, batch: Indices, slopes: FloatArray, rate: float, penalty: Penalty, rule: Rule, update: int,
+    gradient: FloatArray, state: State,
+) -> None:  # fmt: skip
+    """Step by a rule with memory along the mean gradient of a batch; ``update`` counts from 1."""
+    weights, first, second = state.weights, state.first, state.second
+    d = weights.shape[0] - 1
+    count = batch.shape[0]
+    gradient[:] = 0
+    add_rows(rows.numbers, rows.codes, batch, slopes, count, gradient)
+    bias_first = 1.0 - BETA_FIRST**update
+    bias_second = 1.0 - BETA_SECOND**update
+    for j in range(d + 1 if penalty.intercept else d):
+        slope = gradient[j] / count + (penalty.l2 * weights[j] if j < d else 0.0)
+        moved, gain, new_first, new_second = apply_rule(
+            rule.number, slope, rate, rule.momentum, bias_first, bias_second, float(first[j]), float(second[j])
+        )
+        first[j] = new_first
+        second[j] = new_second
+        weights[j] -= moved
+        if penalty.l1 > 0 and j < d:
+            weights[j] = shrink_to_zero(weights[j], gain * penalty.l1)
+
+
+@inlined
+def average_in(weights: FloatArray, average: FloatArray, averaged: int) -> None:
+    """Move the mean of the iterates to include ``weights``, which is the one numbered ``averaged``."""
+    for j in range(weights.shape[0]):
+        average[j] += (weights[j] - average[j]) / averaged
 
 
 @kernel
 def run_steps(
-    numbers, codes, target, example_weights, order, begin, end, batch, family, low, high, width, rule, rates,
-    momentum, l1, l2, intercept, weights, first, second, average, averaged, updates, limit,
-):
-    """Run the batches of ``order[begin:end]``; return (updates done, summed loss, averaged).
+    rows: Rows, begin: int, end: int, batch: int, loss: LossShape, penalty: Penalty, rule: Rule, rates: Vector,
+    state: State, averaged: int, updates: int, limit: float,
+) -> tuple[int, float, int]:  # fmt: skip
+    """Run the batches of ``rows.order[begin:end]``; return (updates done, summed loss, averaged).
 
-    example_weights: (n,) with mean 1, or empty. rates: (batches,) learning rate of each step.
-    weights, first, second: (d + 1,) in the precision of the data, changed in place. average: (d + 1,)
-    float64, the mean of the ``averaged`` iterates so far; ``averaged`` below 0 asks for no mean. updates:
-    steps taken before. A batch whose mean loss is above ``limit`` or not finite ends the run before its
-    step is taken.
+    rates: (batches,) learning rate of each step. averaged: iterates in the mean so far; below 0 asks for no
+    mean. updates: steps taken before. A batch whose mean loss is above ``limit`` or not finite ends the run
+    before its step is taken.
     """
-    size = weights.shape[0]
-    d = size - 1
-    fast = numbers.itemsize == 4
-    weighted = example_weights.shape[0] > 0
+    numbers, weights = rows.numbers, state.weights
     scores = np.empty(batch, numbers.dtype)
     targets = np.empty(batch, numbers.dtype)
     losses = np.empty(batch, numbers.dtype)
-    gradient = np.zeros(size, numbers.dtype)
-    plain = rule == PLAIN
+    gradient = np.zeros(weights.shape[0], numbers.dtype)
+    plain = rule.number == PLAIN
+    least = least_shrinkage(numbers) if penalty.l1 == 0 and averaged < 0 else 1.0
+    shrinkage = 1.0
     total = 0.0
     done = 0
     for start in range(begin, end, batch):
-        count = min(batch, end - start)
-        rows = order[start : start + count]
-        for i in range(count):
-            scores[i] = score_row(numbers, codes, weights, rows[i])
-            targets[i] = target[rows[i]]
-        tile_losses(fast, family, low, high, width, scores, targets, losses, count)
-        if weighted:
-            for i in range(count):
-                losses[i] *= example_weights[rows[i]]
-                scores[i] *= example_weights[rows[i]]
-        loss = 0.0
-        for i in range(count):
-            loss += losses[i]
-        if not loss <= limit * count:
-            return done, total, averaged
-        total += loss
-        rate = rates[done]
+        chosen = rows.order[start : min(start + batch, end)]
+        met = slopes_of_batch(rows, chosen, weights, loss, scores, targets, losses)
+        if not met <= limit * chosen.shape[0]:
+            break
+        total += met
         if plain:
-            shrink = 1.0 - rate * l2
-            if l2 > 0:
-                for j in range(d):
-                    weights[j] *= shrink
-            fixed = weights[d]
-            for i in range(count):
-                scores[i] *= -rate / count
-            add_rows(numbers, codes, rows, scores, count, weights)
-            if l1 > 0:
-                for j in range(d):
-                    weights[j] = shrink_to_zero(weights[j], rate * l1)
-            if not intercept:
-                weights[d] = fixed
+            shrinkage *= 1.0 - rates[done] * penalty.l2
+            if shrinkage < least:
+                scale_weights(weights, shrinkage)
+                shrinkage = 1.0
+            plain_step(rows, chosen, scores, rates[done], penalty, weights)
         else:
-            for j in range(size):
-                gradient[j] = 0
-            add_rows(numbers, codes, rows, scores, count, gradient)
-            bias_first = 1.0 - BETA_FIRST ** (updates + done + 1)
-            bias_second = 1.0 - BETA_SECOND ** (updates + done + 1)
-            for j in range(size):
-                if j == d and not intercept:
-                    break
-                slope = gradient[j] / count + (l2 * weights[j] if j < d else 0.0)
-                step, gain, new_first, new_second = apply_rule(
-                    rule, slope, rate, momentum, bias_first, bias_second, float(first[j]), float(second[j])
-                )
-                first[j] = new_first
-                second[j] = new_second
-                weights[j] -= step
-                if l1 > 0 and j < d:
-                    weights[j] = shrink_to_zero(weights[j], gain * l1)
+            ruled_step(rows, chosen, scores, rates[done], penalty, rule, updates + done + 1, gradient, state)
+        done += 1
         if averaged >= 0:
             averaged += 1
-            for j in range(size):
-                average[j] += (weights[j] - average[j]) / averaged
-        done += 1
+            average_in(weights, state.average, averaged)
+    scale_weights(weights, shrinkage)
     return done, total, averaged

@@ -19,7 +19,8 @@ from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines import stepping
-from downslope.engines.racing import EXPLODED, Lanes, relative_weights, standardised
+from downslope.engines.arguments import LossShape, Rule, State
+from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of, standardised
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.steps import PLAIN, rule_number, schedule
@@ -190,26 +191,21 @@ class Single:
         self.averaging = False
         self.updates = 0
         self.limit = EXPLODED * max(start_objective, 1e-300)
-        self.example_weights = relative_weights(course.examples)
 
     def advance(self, rows: FloatArray, begin: int, end: int) -> tuple[float, bool]:
         """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
         course, objective = self.course, self.course.objective
-        block, loss = course.examples.blocks[0], objective.loss
         count = -(-(end - begin) // course.batch)
         rates = self.rate * course.share(self.updates, count)
-        simple = course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0
-        shared = (block.numbers, block.codes, course.examples.target, self.example_weights, rows, begin, end)
-        if simple:
-            done, total, _ = stepping.run_single_steps(
-                *shared, loss.family, loss.low, loss.high, loss.width, rates, objective.l2, objective.intercept,
-                self.weights, self.limit,
-            )  # fmt: skip
+        given = rows_of(course.examples, rows)
+        loss, penalty = LossShape.of(objective.loss), penalty_of(objective)
+        if course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0:
+            done, total = stepping.run_single_steps(given, begin, end, loss, penalty, rates, self.weights, self.limit)
         else:
             done, total, averaged = stepping.run_steps(
-                *shared, course.batch, loss.family, loss.low, loss.high, loss.width, course.rule, rates,
-                course.momentum, objective.l1, objective.l2, objective.intercept, self.weights, self.first,
-                self.second, self.average, self.averaged if self.averaging else -1, self.updates, self.limit,
+                given, begin, end, course.batch, loss, penalty, Rule(course.rule, course.momentum), rates,
+                State(self.weights, self.first, self.second, self.average), self.averaged if self.averaging else -1,
+                self.updates, self.limit,
             )  # fmt: skip
             self.averaged = averaged if self.averaging else self.averaged
         self.updates += done
