@@ -20,11 +20,13 @@ from downslope.data.blocks import Examples
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
+from downslope.training import squared
 from downslope.training.full_batch import descend_full_batch
 from downslope.training.interior import descend_interior, fits
 from downslope.training.logbook import Descent, Logbook, Training, Watch, passes_still_needed
 from downslope.training.metric import Metric, uniform_metric
 from downslope.training.mini_batch import descend_in_batches
+from downslope.training.refining import refined, refines
 from downslope.training.scaled import ScaledDescent, descend_cornered
 from downslope.types import JsonValue, Vector
 
@@ -117,8 +119,8 @@ def train(
     objective = problem.objective
     center, scale = origin or (examples.center, examples.scale)
     method, choice = choose_method(examples, objective, spec)
-    squared = objective.loss.name == "squared" and objective.l1 == 0
-    moments = measure_moments(examples, None, spec.seed, exact=squared and method == "scaled")
+    known = squared.fits(examples, objective) and method == "scaled"
+    moments = measure_moments(examples, None, spec.seed, exact=known)
     constant = constant_start(examples, objective)
     bends = _bends(examples, objective, constant)
     metric = uniform_metric(moments, objective, bends, constant.intercept)
@@ -185,6 +187,10 @@ def _descend(
     first = first or constant_start(examples, objective)
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
+    if squared.fits(examples, objective) and moments.matrix is not None:
+        return squared.descend_squared(
+            examples, objective, moments.matrix, first, log, spec.tolerance
+        ), choices, settled
     if fits(examples, objective):
         return descend_interior(examples, objective, log, spec.tolerance), choices, settled
     if objective.loss.cornered:
@@ -193,7 +199,10 @@ def _descend(
             examples, objective, moments, log, spec.seed, first, width, spec.tolerance
         ), choices, settled
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
-    return work.run(work.evaluate(first), spec.tolerance), choices, settled
+    descent = work.run(work.evaluate(first), spec.tolerance)
+    if descent.done and refines(examples, objective):
+        descent = replace(descent, point=refined(examples, objective, metric, descent.point))
+    return descent, choices, settled
 
 
 def _explain_scaled(moments: Moments) -> Choice:
