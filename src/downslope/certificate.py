@@ -84,28 +84,29 @@ def has_proof(objective: Objective) -> bool:
 
 def certify(
     examples: Examples, objective: Objective, point: Point, true: Objective | None = None,
-    hessian: Matrix | None = None, slopes: Matrix | None = None,
+    half: Matrix | None = None, slopes: Matrix | None = None,
 ) -> Bound:  # fmt: skip
     """Return a Bound of F at ``point``: two float64 reads of the data.
 
     objective gives the slopes; where it is the rounded stand-in of a cornered loss, ``true`` is the objective
-    that is bounded. slopes: (n, k) to bound with, where the method knows better ones than ``l'(s)``. hessian: (d + 1, d + 1) of a squared loss with l1 = 0, which proves without a penalty.
+    that is bounded. slopes: (n, k) to bound with, where the method knows better ones than ``l'(s)``. half: (d + 1 or d, r) with
+    ``H^-1 = half half'``, of a squared loss with l1 = 0, which proves without a penalty.
     """
     true = true or objective
     scores = engine.exact_scores(examples, point)
     if not objective.softmax and slopes is None:
-        return _certify_scalar(examples, objective, true, point, scores, hessian)
+        return _certify_scalar(examples, objective, true, point, scores, half)
     if objective.intercept and slopes is None:
         shift = _solve_intercept(examples, objective, scores)
         scores += shift
         point = Point(point.weights, point.intercept + shift)
     value = mean(true.losses(scores, examples.target), examples) + true.penalty(point.weights)
     slopes = objective.slopes(scores, examples.target) if slopes is None else slopes
-    return _bounded(examples, objective, true, point, value, slopes, hessian)
+    return _bounded(examples, objective, true, point, value, slopes, half)
 
 
 def _certify_scalar(
-    examples: Examples, objective: Objective, true: Objective, point: Point, scores: Matrix, hessian: Matrix | None
+    examples: Examples, objective: Objective, true: Objective, point: Point, scores: Matrix, half: Matrix | None
 ) -> Bound:
     """Certify losses of one score each, with no more than sums and slopes by example."""
     slopes = np.empty_like(scores)
@@ -122,7 +123,7 @@ def _certify_scalar(
         value = mean(true.losses(scores + shift, examples.target), examples)
     value += true.penalty(point.weights)
     conjugate = product - value + true.penalty(point.weights) if true == objective else None
-    return _bounded(examples, objective, true, point, value, slopes, hessian, conjugate)
+    return _bounded(examples, objective, true, point, value, slopes, half, conjugate)
 
 
 def _solve_shift(
@@ -148,28 +149,30 @@ def _solve_shift(
 
 def _bounded(
     examples: Examples, objective: Objective, true: Objective, point: Point, value: float, slopes: Matrix,
-    hessian: Matrix | None, conjugate: float | None = None,
+    half: Matrix | None, conjugate: float | None = None,
 ) -> Bound:  # fmt: skip
     """Return the Bound that slopes (n, k) prove; conjugate: their mean conjugate where it is known already."""
     counted = slopes if examples.weights is None else slopes * examples.weights[:, None]
     sums = engine.exact_gather(examples, counted) / examples.weight_sum
     fixed = counted.sum(axis=0) / examples.weight_sum if objective.intercept else np.zeros(objective.outputs)
     gradient = Point(sums + objective.l2 * point.weights, fixed)
-    if hessian is not None:
-        lower = value - _quadratic_distance(gradient, hessian, objective.intercept)
+    if half is not None:
+        lower = value - _quadratic_distance(gradient, half)
     else:
         lower = _dual(examples, true, slopes, sums, conjugate)
     return Bound(value, lower - ROUNDING * (abs(value) + abs(lower) if np.isfinite(lower) else 0.0), gradient, point)
 
 
-def _quadratic_distance(gradient: Point, hessian: Matrix, intercept: bool) -> float:
+def quadratic_bound(value: float, gradient: Point, point: Point, half: Matrix) -> Bound:
+    """Return the Bound of a squared loss whose float64 value and gradient at a point are known."""
+    lower = value - _quadratic_distance(gradient, half)
+    return Bound(value, lower - ROUNDING * (abs(value) + abs(lower)), gradient, point)
+
+
+def _quadratic_distance(gradient: Point, half: Matrix) -> float:
     """Return g' H^+ g / 2 over all outputs; null directions of H carry no gradient but rounding."""
-    size = hessian.shape[0] if intercept else hessian.shape[0] - 1
-    values, vectors = np.linalg.eigh(hessian[:size, :size])
-    g = np.vstack([gradient.weights, gradient.intercept])[:size]
-    along = vectors.T @ g
-    kept = values > values[-1] * size * np.finfo(np.float64).eps
-    return float(0.5 * (along[kept] ** 2 / values[kept][:, None]).sum())
+    g = np.vstack([gradient.weights, gradient.intercept])[: half.shape[0]]
+    return float(0.5 * ((half.T @ g) ** 2).sum())
 
 
 def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -> Vector:

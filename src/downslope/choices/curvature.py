@@ -91,6 +91,9 @@ def exact_diagonal(examples: Examples) -> Vector:
                 block.codes[:, c], weights=weights if weights.size else None, minlength=examples.levels
             )
     diagonal[:-1] /= examples.weight_sum
+    if examples.level_scale is not None and examples.level_offset is not None:
+        share, offset = diagonal[p:-1].copy(), examples.level_offset
+        diagonal[p:-1] = (offset + examples.level_scale) ** 2 * share + offset**2 * (1.0 - share)
     if not examples.applied:
         diagonal[:p] /= examples.scale**2
     return diagonal

@@ -50,6 +50,8 @@ class Examples:
     center, scale: (p,) float64. Model feature j is ``(original - center[j]) / scale[j]``.
     applied: True where ``numbers`` already hold model features; False where they hold original values
         (a caller's own array, which is read in place) and the engine applies center and scale as it reads.
+    level_scale, level_offset: (m,) float64, or None for 1 and 0. The model feature of a level is
+        ``offset + scale`` where the level is present and ``offset`` where it is not.
     """
 
     blocks: tuple[Block, ...]
@@ -59,6 +61,8 @@ class Examples:
     center: Vector
     scale: Vector
     applied: bool
+    level_scale: Vector | None = None
+    level_offset: Vector | None = None
 
     def __iter__(self) -> Iterator[Block]:
         """Iterate over the blocks, in order, as often as asked."""

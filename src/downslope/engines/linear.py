@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -81,12 +81,17 @@ class Evaluation:
 
 def fold(examples: Examples, point: Point) -> tuple[Matrix, Vector]:
     """Return the weights and intercept that score the stored numbers as ``point`` scores model features."""
-    if examples.applied:
+    if examples.applied and examples.level_scale is None:
         return point.weights, point.intercept
-    p = examples.numbers
+    p, intercept = examples.numbers, point.intercept
     weights = point.weights.copy()
-    weights[:p] /= examples.scale[:, None]
-    return weights, point.intercept - examples.center @ weights[:p]
+    if not examples.applied:
+        weights[:p] /= examples.scale[:, None]
+        intercept = intercept - examples.center @ weights[:p]
+    if examples.level_scale is not None and examples.level_offset is not None:
+        intercept = intercept + examples.level_offset @ weights[p:]
+        weights[p:] *= examples.level_scale[:, None]
+    return weights, intercept
 
 
 def unfold(examples: Examples, gathered: Matrix, slope_sum: Vector) -> Matrix:
@@ -94,6 +99,10 @@ def unfold(examples: Examples, gathered: Matrix, slope_sum: Vector) -> Matrix:
     if not examples.applied:
         p = examples.numbers
         gathered[:p] = (gathered[:p] - np.outer(examples.center, slope_sum)) / examples.scale[:, None]
+    if examples.level_scale is not None and examples.level_offset is not None:
+        p = examples.numbers
+        gathered[p:] *= examples.level_scale[:, None]
+        gathered[p:] += np.outer(examples.level_offset, slope_sum)
     return gathered
 
 
@@ -279,10 +288,9 @@ def take(examples: Examples, rows: Any) -> Examples:
     numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
     codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
     weights = None if examples.weights is None else examples.weights[rows]
-    return Examples(
-        (Block(0, numbers, codes),), examples.levels, examples.target[rows], weights,
-        examples.center, examples.scale, examples.applied,
-    )  # fmt: skip
+    return replace(
+        examples, blocks=(Block(0, numbers, codes),), target=examples.target[rows], weights=weights
+    )
 
 
 def second_moments(examples: Examples, row_weights: Vector | None, exact: bool = False) -> Matrix:
@@ -292,6 +300,11 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     than in the precision of the data. One read; products by BLAS, categories by cross tables.
     """
     p, m = examples.numbers, examples.levels
+    small = m == 0 and examples.applied and len(examples.blocks) == 1 and row_weights is None
+    if small and examples.weights is None and examples.rows * p <= SMALL:
+        ready = np.ones((examples.rows, p + 1))
+        ready[:, :p] = examples.blocks[0].numbers
+        return ready.T @ ready / examples.rows
     weights = examples.weights if row_weights is None else row_weights
     if row_weights is not None and examples.weights is not None:
         weights = row_weights * examples.weights
@@ -316,8 +329,12 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     if not examples.applied:
         total[:p] /= examples.scale[:, None]
         total[:, :p] /= examples.scale
-    upper = np.triu(total)
-    return (upper + np.triu(total, 1).T) / examples.weight_sum
+    whole = (np.triu(total) + np.triu(total, 1).T) / examples.weight_sum
+    if examples.level_scale is None or examples.level_offset is None:
+        return whole
+    change = np.diag(np.concatenate([np.ones(p), examples.level_scale, np.ones(1)]))
+    change[p:-1, -1] = examples.level_offset
+    return change @ whole @ change.T
 
 
 def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> None:

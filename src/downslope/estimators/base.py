@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from downslope.estimators.conventions import check_finite, read_features, seed_of
-from downslope.estimators.features import Coordinates, examples_of
+from downslope.estimators.features import Coordinates, examples_of, examples_of_dummies
 from downslope.estimators.parameters import spec_of
 from downslope.estimators.recording import Trained, run_of
 from downslope.estimators.stream import Rows, Stream, advance, to_model
@@ -22,6 +23,8 @@ from downslope.records import Run, Spec, StepRecord, Verdict
 from downslope.training import Training, train
 from downslope.types import FloatArray, Matrix, Vector
 
+READ_WHOLE = ("auto", "scaled", "full-batch")
+"""Methods that read the array in whole passes, for which one-hot columns are better held as codes."""
 PLANNED = ("mini-batch", "stochastic")
 """Methods that run for a planned number of epochs, so that ending by budget is no surprise."""
 
@@ -76,18 +79,29 @@ class GradientDescentEstimator(BaseEstimator):
         """Train, and keep what came of it."""
         spec = self._spec()
         loss, outputs = self._resolved_loss()
-        examples, coordinates = examples_of(
-            features, target, weights, center=spec.standardize and spec.fit_intercept, scale=spec.standardize
-        )
+        center, scale = spec.standardize and spec.fit_intercept, spec.standardize
+        apart = None
+        if spec.method in READ_WHOLE:
+            apart = examples_of_dummies(features, target, weights, center=center, scale=scale)
+        if apart is None:
+            examples, coordinates = examples_of(
+                features, target, weights, center=center, scale=scale, free=_free(spec)
+            )
+            place = np.arange(features.shape[1])
+        else:
+            examples, coordinates, place = apart
         start = None
         if self.warm_start and hasattr(self, "coef_"):
             coefficients, intercept = self._columns()
             if coefficients.shape == (features.shape[1], outputs):
-                start = to_model(coefficients, intercept, coordinates)
+                start = _rearranged(to_model(coefficients, intercept, coordinates), place)
+        numbers = place[: examples.numbers]
         training = train(
             examples, spec, loss, outputs, watch=self._watch(), start=start,
-            origin=(coordinates.center, coordinates.finite_scale),
+            origin=(coordinates.center[numbers], coordinates.finite_scale[numbers]),
         )  # fmt: skip
+        if apart is not None:
+            training = replace(training, point=_in_columns(training.point, place))
         self._stream = Stream.empty(features.shape[1])
         if spec.standardize:
             self._stream = Stream.after_fit(coordinates, examples.weight_sum, examples.rows)
@@ -143,6 +157,27 @@ class GradientDescentEstimator(BaseEstimator):
         if not np.isfinite(scores).all():
             check_finite(features)
         return scores
+
+
+def _free(spec: Spec) -> bool:
+    """Say whether the minimum and the way to it are the same whatever the scale of the features."""
+    scaled = (spec.method, spec.rule, spec.learning_rate, spec.batch_size) in (
+        ("auto",) * 4,
+        ("scaled", *("auto",) * 3),
+    )
+    return scaled and spec.loss == "squared" and spec.l1 == 0 and spec.l2 in ("auto", 0)
+
+
+def _rearranged(point: Point, place: NDArray[np.intp]) -> Point:
+    """Return a point of the array's columns as one of the model features, which are the columns ``place``."""
+    return Point(np.where(place[:, None] >= 0, point.weights[place], 0.0), point.intercept)
+
+
+def _in_columns(point: Point, place: NDArray[np.intp]) -> Point:
+    """Return the point that ``_rearranged`` was given."""
+    weights = np.zeros((int(place.max()) + 1, point.intercept.shape[0]))
+    weights[place[place >= 0]] = point.weights[place >= 0]
+    return Point(weights, point.intercept)
 
 
 def _pinned(point: Point, spec: Spec, softmax: bool) -> Point:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
+from downslope.engines.dummies import find_dummies
 from downslope.engines.scaling import standardise
 from downslope.estimators.conventions import check_finite
 from downslope.types import FloatArray, Vector
@@ -40,6 +43,14 @@ class Coordinates:
     center: Vector
     scale: Vector
 
+    def short(self) -> Coordinates:
+        """Return nearly the same coordinates in few digits: scales are powers of two, centres have 24 bits.
+
+        Whole and short decimal values then become model features without rounding.
+        """
+        powers = np.where(np.isfinite(self.scale), np.exp2(np.round(np.log2(self.finite_scale))), np.inf)
+        return Coordinates(self.center.astype(np.float32).astype(np.float64), powers)
+
     @property
     def finite_scale(self) -> Vector:
         """The scale, 1 for a constant column."""
@@ -47,14 +58,50 @@ class Coordinates:
 
 
 def examples_of(
-    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool
+    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool, free: bool
 ) -> tuple[Examples, Coordinates]:
     """Return the examples of an array (n, p) and their coordinates; raises ValueError where it is not finite.
 
     center: subtract the mean. scale: divide by the deviation (the root mean square without ``center``).
+    free: nothing depends on the scale but rounding, so a small table may have a scale near the deviation.
     """
     coordinates = measure(features, weights, center=center, scale=scale)
+    if free and scale and features.size <= SMALL_TABLE:
+        coordinates = coordinates.short()
     return encode(features, target, weights, coordinates), coordinates
+
+
+def examples_of_dummies(
+    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool
+) -> tuple[Examples, Coordinates, NDArray[np.intp]] | None:
+    """Return a large array taken apart into numbers and codes, or None where it holds too few dummies.
+
+    Also its coordinates, in the order of the array's columns, and for each model feature the column that it
+    is, -1 for the level that pads the codes.
+    """
+    if features.size <= SMALL_TABLE or not features.flags.c_contiguous:
+        return None
+    found = find_dummies(features)
+    if found is None:
+        return None
+    numbers = measure(found.numbers, weights, center=center, scale=scale)
+    count = found.columns.size
+    each = [np.bincount(column, weights=weights, minlength=count + 1)[:count] for column in found.codes.T]
+    active = np.sum(each, axis=0) / (features.shape[0] if weights is None else weights.sum())
+    width = found.high - found.low
+    levels = _coordinates(
+        found.low + width * active, width**2 * active * (1.0 - active), center=center, scale=scale
+    )
+    place = np.concatenate([found.number_columns, found.columns, [-1]]).astype(np.intp)
+    whole = Coordinates(np.empty(features.shape[1]), np.empty(features.shape[1]))
+    whole.center[place[:-1]] = np.concatenate([numbers.center, levels.center])
+    whole.scale[place[:-1]] = np.concatenate([numbers.scale, levels.scale])
+    stored, applied = _numbers(found.numbers, numbers, found.numbers.dtype)
+    examples = Examples(
+        (Block(0, stored, found.codes),), count + 1, target, weights, numbers.center, numbers.scale, applied,
+        np.append(width / levels.scale, 0.0), np.append((found.low - levels.center) / levels.scale, 0.0),
+    )  # fmt: skip
+    return examples, whole, place
 
 
 def encode(features: FloatArray, target: Vector, weights: Vector | None, coordinates: Coordinates) -> Examples:
@@ -64,9 +111,13 @@ def encode(features: FloatArray, target: Vector, weights: Vector | None, coordin
     return Examples((block,), 0, target, weights, coordinates.center, coordinates.scale, applied)
 
 
-def _numbers(features: FloatArray, coordinates: Coordinates) -> tuple[FloatArray, bool]:
-    """Return the numbers to train on, and whether they are model features already."""
+def _numbers(
+    features: FloatArray, coordinates: Coordinates, precision: np.dtype[Any] | None = None
+) -> tuple[FloatArray, bool]:
+    """Return the numbers to train on, and whether they are model features already; precision: kept if given."""
     center, scale = coordinates.center, coordinates.scale
+    if precision is not None:
+        return ((features - center) / scale).astype(precision), True
     unchanged = not center.any() and bool((scale == 1.0).all())
     if features.size <= SMALL_TABLE:
         plain = np.ascontiguousarray(features)

@@ -54,7 +54,8 @@ def _loop(
 ) -> Descent:  # fmt: skip
     point = start or Point.zeros(examples.features, objective.outputs)
     state = RuleState.zeros((examples.features + 1, objective.outputs))
-    total = int(log.most_passes)
+    total = max(int(log.most_passes), 1)
+    log.counts_updates = True
     mean_point, averaged = point, 0
     seen = engine.evaluate(examples, objective, point)
     while True:
@@ -68,6 +69,7 @@ def _loop(
             ended = _proved(examples, objective, judge, mean_point if average else point, log, spec.tolerance)
             if ended is not None:
                 return ended
+        log.planned = log.updates >= total
         if log.spent or seen.gradient_norm == 0:
             return Descent(
                 mean_point if average and averaged else point, seen.objective, gap, GapKind.ESTIMATED,

@@ -24,7 +24,8 @@ class Logbook:
     """Collects the steps of one descent. The only mutable thing in a training, made anew for each.
 
     start: F at zero weights. tolerance: the gap to reach. most_passes, most_seconds: the budget. last: the
-    last good point, kept for a descent that is stopped by hand.
+    last good point, kept for a descent that is stopped by hand. counts_updates: the budget is not in passes.
+    planned: all the updates that were planned are made.
     """
 
     start: float
@@ -36,6 +37,8 @@ class Logbook:
     passes: float = 0.0
     updates: int = 0
     last: Point | None = None
+    counts_updates: bool = False
+    planned: bool = False
     _began: float = field(default_factory=time.perf_counter)
     _rising: int = 0
 
@@ -46,8 +49,9 @@ class Logbook:
 
     @property
     def spent(self) -> bool:
-        """True once the budget is used up."""
-        return self.passes >= self.most_passes or self.seconds >= self.most_seconds
+        """True once the budget is used up; passes for the record are no part of a budget counted in updates."""
+        passes = not self.counts_updates and self.passes >= self.most_passes
+        return self.planned or passes or self.seconds >= self.most_seconds
 
     def note(
         self, objective: float, gradient_norm: float, rate: float, gap: float = math.nan,

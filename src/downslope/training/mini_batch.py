@@ -86,7 +86,7 @@ def descend_in_batches(
     if method == "mini-batch":
         batch = _batch_size(ready, objective, rule, spec, choices)
     epochs = max(1, math.ceil(log.most_passes))
-    log.most_passes = math.inf
+    log.counts_updates = True
     name = spec.schedule
     if name == "auto":
         name = "cosine" if spec.average != True else "constant"  # noqa: E712 - "auto" is neither
@@ -146,6 +146,7 @@ def _run(
             return ended
         if log.spent:
             break
+    log.planned = True
     return Descent(point, objective_now, log.steps[-1].gap, GapKind.ESTIMATED, False)
 
 
@@ -277,6 +278,7 @@ def _race(
                 return ended, _chosen(best[2], evidence, course)
         if log.spent or not lanes.alive.any():
             break
+    log.planned = True
     last = log.steps[-1]
     return Descent(best[1], best[0], last.gap, last.gap_kind, False), _chosen(best[2], evidence, course)
 

@@ -23,6 +23,7 @@ from downslope.records import GapKind
 from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Memory, Metric, inner, joins, joint_metric, moved, weighted_metric
 from downslope.training.proximal import proximal_step
+from downslope.training.squared import fits, half_inverse
 from downslope.types import Matrix
 
 ARMIJO = 1e-4
@@ -78,7 +79,7 @@ class ScaledDescent:
         self.moments, self.metric, self.log, self.seed = moments, metric, log, seed
         self.memory = Memory()
         self.noise = NOISE[examples.dtype.itemsize]
-        self.hessian: Matrix | None = None
+        self.half: Matrix | None = None
         self.age = 0
         self.patience = 1
         self.drops = deque[float](maxlen=2)
@@ -156,21 +157,19 @@ class ScaledDescent:
     @property
     def squared(self) -> bool:
         """True where the objective is one known quadratic."""
-        return self.objective.loss.name == "squared" and self.objective.l1 == 0 and self.moments.matrix is not None
+        return fits(self.examples, self.objective)
 
     def certify(self, point: Point) -> Bound:
         """Prove how far ``point`` is from the minimum: two float64 reads, and for squared loss the exact Hessian."""
-        if self.squared and self.hessian is None:
+        if self.squared and self.half is None:
             exact = self.moments
             if self.moments.sampled or self.examples.dtype != np.float64:
                 exact = measure_moments(self.examples, None, self.seed, exact=True)
                 self.log.passes += 1
-            self.hessian = 2.0 * exact.matrix if exact.matrix is not None else None
-            if self.hessian is not None:
-                size = self.hessian.shape[0] - 1
-                self.hessian[np.arange(size), np.arange(size)] += self.objective.l2
+            if exact.matrix is not None:
+                self.half = half_inverse(exact.matrix, self.objective)
         self.log.passes += 2
-        return certify(self.examples, self.objective, point, self.true, self.hessian)
+        return certify(self.examples, self.objective, point, self.true, self.half)
 
     def _proved(self, bound: Bound, tolerance: float) -> Descent:
         gap = bound.gap(self.log.start)

@@ -1,0 +1,144 @@
+"""One-hot columns in a dense array, brought back to the codes that they stand for.
+
+A table that was one-hot encoded and standardised before it came here has columns of two values each, most of
+a row at the lower one. Reading them costs forty times what their codes cost, and their second moments more.
+A column is taken for a dummy when every row holds one of two values; nothing is assumed and nothing is lost:
+``x = low + (high - low) [active]`` is folded into the weights like any other scaling.
+"""
+
+from __future__ import annotations
+
+# The arguments of a kernel are typed by the compiler at its first call.
+# ruff: noqa: ANN001, ANN202
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.engines.compiling import kernel
+from downslope.engines.linear import in_parts
+from downslope.types import Codes, FloatArray, Vector
+
+LOOK = 2048
+"""Rows looked at to guess which columns are dummies, spread over the whole array."""
+WORTH = 16
+"""Dummies below which reading the array as it is costs no more."""
+MOST_ACTIVE = 24
+"""Dummies active in one row beyond which codes no longer save anything."""
+STRIDE = 16
+
+
+@dataclass(frozen=True)
+class Dummies:
+    """A dense array taken apart.
+
+    numbers: (n, p) the other columns, C-contiguous. codes: (n, q) int32 indices into ``columns``, padded with
+    ``len(columns)``. number_columns, columns: where they stood in the array. low, high: (m,) the two values
+    of each dummy.
+    """
+
+    numbers: FloatArray
+    codes: Codes
+    number_columns: np.ndarray
+    columns: np.ndarray
+    low: Vector
+    high: Vector
+
+
+@kernel
+def _split(array, dummies, others, low, high, start, stop, numbers, codes, counts):
+    """Copy the other columns and list the active dummies of rows start .. stop; return a column that is none.
+
+    high: (m,) NaN where unknown; filled in when first met. counts: (1,) the most active in one row. Returns -1
+    where every dummy held true, -2 where a row has more active ones than codes has columns.
+    """
+    most = codes.shape[1]
+    for i in range(start, stop):
+        row = array[i]
+        for j in range(others.shape[0]):
+            numbers[i, j] = row[others[j]]
+        active = 0
+        for first in range(0, dummies.shape[0], STRIDE):
+            last = min(first + STRIDE, dummies.shape[0])
+            different = 0
+            for j in range(first, last):
+                different += row[dummies[j]] != low[j]
+            if different == 0:
+                continue
+            for j in range(first, last):
+                value = row[dummies[j]]
+                if value != low[j]:
+                    if high[j] != high[j]:
+                        high[j] = value
+                    if value != high[j]:
+                        return j
+                    if active == most:
+                        return -2
+                    codes[i, active] = j
+                    active += 1
+        for j in range(active, most):
+            codes[i, j] = dummies.shape[0]
+        if active > counts[0]:
+            counts[0] = active
+    return -1
+
+
+def find_dummies(array: FloatArray) -> Dummies | None:
+    """Return a dense C-contiguous array (n, d) taken apart, or None where it holds too few dummies.
+
+    The guess from a look at some rows is checked on every row; a column that fails goes to the numbers.
+    """
+    guessed = _guess(array)
+    while guessed is not None:
+        columns, low, high = guessed
+        failed = _try(array, columns, low, high)
+        if isinstance(failed, Dummies):
+            return failed
+        if failed < 0 or columns.size - 1 < WORTH:
+            return None
+        kept = np.arange(columns.size) != failed
+        guessed = columns[kept], low[kept], high[kept]
+    return None
+
+
+def _guess(array: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray] | None:
+    rows, width = array.shape
+    some = array[:: max(rows // LOOK, 1)]
+    least, most = some.min(axis=0), some.max(axis=0)
+    two = ((some == least) | (some == most)).all(axis=0)
+    if int(two.sum()) < max(WORTH, width // 2):
+        return None
+    lower = (some == least).sum(axis=0) * 2 >= some.shape[0]
+    low, high = np.where(lower, least, most), np.where(lower, most, least)
+    high = np.where(least == most, np.nan, high).astype(array.dtype)
+    columns = np.flatnonzero(two)
+    return columns, low[columns].astype(array.dtype), high[columns]
+
+
+def _try(array: FloatArray, columns: np.ndarray, low: FloatArray, high: FloatArray) -> Dummies | int:
+    rows, width = array.shape
+    others = np.setdiff1d(np.arange(width), columns)
+    numbers = np.empty((rows, others.size), array.dtype)
+    codes = np.empty((rows, MOST_ACTIVE), np.int32)
+
+    def part(start: int, stop: int) -> tuple[int, int, FloatArray]:
+        own, counts = high.copy(), np.zeros(1, np.int64)
+        result = _split(array, columns, others, low, own, start, stop, numbers, codes, counts)
+        return int(result), int(counts[0]), own
+
+    parts = in_parts(rows, rows * width, part)
+    for result, _, _ in parts:
+        if result != -1:
+            return result
+    met = high.copy()
+    for _, _, own in parts:
+        fresh = np.isnan(met)
+        met[fresh] = own[fresh]
+        clash = np.flatnonzero(~np.isnan(own) & (own != met))
+        if clash.size:
+            return int(clash[0])
+    met = np.where(np.isnan(met), low, met)
+    active = max(count for _, count, _ in parts)
+    if active * 3 > columns.size:
+        return -2
+    kept = np.ascontiguousarray(codes[:, :active])
+    return Dummies(numbers, kept, others, columns, low.astype(np.float64), met.astype(np.float64))

@@ -1,0 +1,97 @@
+"""The squared loss: one bowl, known whole from its second moments, so that one scaled step lands in its bottom.
+
+``F(w) = F(a) + g'(w - a) + (w - a)' H (w - a) / 2`` is exact, with H and g from one read of the examples in
+float64. The step ``-H^-1 g`` is taken through the eigenvectors of H: directions without curvature (columns that
+repeat one another) are left at the start, and the same eigenvalues are the curvature, its condition and the
+proof of the gap.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.linalg import eigh
+
+from downslope.certificate import Bound, certify, quadratic_bound
+from downslope.choices.curvature import WIDE
+from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
+from downslope.models.linear import Objective, Point
+from downslope.records import GapKind
+from downslope.training.logbook import Descent, Logbook
+from downslope.types import Matrix, Vector
+
+SINGULAR = 1e-14
+"""Eigenvalues below this share of the largest, times the number of features, are rounding."""
+SMALL = 100_000
+"""Cells up to which the bottom is reached by steps on residuals, which cost nothing there and keep all digits."""
+STEPS = 4
+
+
+def fits(examples: Examples, objective: Objective) -> bool:
+    """Say whether the loss is squared, without l1, on features few enough for their second moments."""
+    return objective.loss.name == "squared" and objective.l1 == 0 and examples.features <= WIDE
+
+
+def descend_squared(
+    examples: Examples, objective: Objective, moments: Matrix, start: Point, log: Logbook, tolerance: float
+) -> Descent:
+    """Step to the bottom and prove it. moments: exact second moments of (features, 1), (d + 1, d + 1)."""
+    half = half_inverse(moments, objective)
+    d = moments.shape[0] - 1
+    best = bound = _look(examples, objective, start, half, log)
+    for _ in range(STEPS):
+        enough = bound.gap(log.start) <= tolerance and (examples.rows * (d + 1) > SMALL or bound.gap(log.start) <= 1e-14)
+        if enough or log.spent:
+            break
+        before = bound.distance
+        bound = _look(examples, objective, step(bound, half), half, log)
+        log.updates += 1
+        if bound.distance < best.distance:
+            best = bound
+        if not bound.distance < 0.5 * before:
+            break
+    gap = best.gap(log.start)
+    return Descent(best.point, best.objective, gap, GapKind.CERTIFIED, gap <= tolerance)
+
+
+def half_inverse(moments: Matrix, objective: Objective) -> Matrix:
+    """Return half with ``H^+ = half half'`` for the Hessian of a squared loss, (d + 1, r), (d, r) without intercept.
+
+    The eigenvectors are those of H with a unit diagonal, which is the better conditioned.
+    """
+    size = moments.shape[0] if objective.intercept else moments.shape[0] - 1
+    hessian = 2.0 * moments[:size, :size]
+    weights = np.arange(moments.shape[0] - 1)
+    hessian[weights, weights] += objective.l2
+    unit = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    unit = np.where(unit > 0, 1.0 / np.where(unit > 0, unit, 1.0), 0.0)
+    values, vectors = eigh(hessian * np.outer(unit, unit), check_finite=False)
+    kept = values > values[-1] * size * SINGULAR
+    return unit[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+
+
+def _look(examples: Examples, objective: Objective, point: Point, half: Matrix, log: Logbook) -> Bound:
+    """Return the proof at a point, and record it: one read of float64 data, two of float32."""
+    if examples.dtype == np.float64:
+        seen = engine.evaluate(examples, objective, point)
+        bound = quadratic_bound(seen.objective, seen.gradient, point, half)
+        log.passes += 1
+    else:
+        bound = certify(examples, objective, point, half=half)
+        log.passes += 2
+    norm = math.sqrt(float((bound.gradient.weights**2).sum() + (bound.gradient.intercept**2).sum()))
+    log.note(bound.objective, norm, 1.0, bound.gap(log.start), GapKind.CERTIFIED)
+    log.last = bound.point
+    return bound
+
+
+def step(bound: Bound, half: Matrix) -> Point:
+    """Return ``point - H^-1 g``, H^-1 = half half'."""
+    point = bound.point
+    gradient = np.append(bound.gradient.weights[:, 0], bound.gradient.intercept)[: half.shape[0]]
+    change: Vector = np.zeros(point.weights.shape[0] + 1)
+    change[: half.shape[0]] = half @ (half.T @ gradient)
+    return Point(point.weights - change[:-1, None], point.intercept - change[-1:])
+
