@@ -1,0 +1,124 @@
+"""Tables for tests of the engine, and the same descents in plain NumPy, one-hot columns written out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from downslope.data.blocks import Block, Examples
+from downslope.losses import Loss
+from downslope.models.linear import Objective
+from downslope.steps import RuleState, soft_threshold, step
+
+RELATIVE = {np.float32: 2e-4, np.float64: 1e-10}
+"""How far an engine may be from NumPy in float64, by its precision."""
+
+
+def table(
+    *, rows: int = 137, numbers: int = 5, levels: tuple[int, ...] = (), dtype: Any = np.float64, classes: int = 0,
+    weighted: bool = False, applied: bool = True, blocks: int = 1, seed: int = 0,
+) -> Examples:  # fmt: skip
+    """Return examples with a target drawn from a linear model; classes: 0 for a number, else that many."""
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((rows, numbers))
+    center, scale = rng.standard_normal(numbers), rng.random(numbers) + 0.5
+    stored = np.ascontiguousarray(values if applied else values * scale + center, dtype=dtype)
+    offsets = np.cumsum((0, *levels))[:-1]
+    codes = np.column_stack(
+        [offset + rng.integers(0, count, rows) for offset, count in zip(offsets, levels, strict=True)]
+        or [np.zeros((rows, 0))]
+    ).astype(np.int32)  # fmt: skip
+    score = values @ rng.standard_normal(numbers) + codes.sum(axis=1) * 0.1
+    if classes:
+        noise = rng.gumbel(size=(rows, classes))
+        target = (score[:, None] * np.linspace(-1, 1, classes) + noise).argmax(axis=1).astype(np.float64)
+    else:
+        target = score + rng.standard_normal(rows)
+    weights = rng.random(rows) + 0.2 if weighted else None
+    edges = np.linspace(0, rows, blocks + 1).astype(int)
+    cut = tuple(
+        Block(int(first), np.ascontiguousarray(stored[first:last]), np.ascontiguousarray(codes[first:last]))
+        for first, last in pairwise(edges)
+    )
+    return Examples(cut, int(sum(levels)), target, weights, center, scale, applied)
+
+
+def dense(examples: Examples) -> np.ndarray:
+    """Return the model features (n, d) in float64, with a column for each level."""
+    numbers = np.concatenate([each.numbers for each in examples]).astype(np.float64)
+    codes = np.concatenate([each.codes for each in examples])
+    if not examples.applied:
+        numbers = (numbers - examples.center) / examples.scale
+    onehot = np.zeros((examples.rows, examples.levels))
+    for column in codes.T:
+        onehot[np.arange(examples.rows), column] = 1.0
+    return np.hstack([numbers, onehot])
+
+
+def shares(examples: Examples) -> np.ndarray:
+    """Return the example weights with mean 1."""
+    return np.ones(examples.rows) if examples.weights is None else examples.weights / examples.weights.mean()
+
+
+@dataclass
+class Descended:
+    """Where a plain descent came to: weights (d + 1, k), the intercept last; the summed loss; the mean iterate."""
+
+    weights: np.ndarray
+    loss: float
+    average: np.ndarray
+    updates: int
+
+
+def descend(
+    examples: Examples, objective: Objective, order: np.ndarray, batch: int, rates: np.ndarray, rule: int,
+    momentum: float = 0.9, limit: float = np.inf,
+) -> Descended:  # fmt: skip
+    """Run batches of ``order`` as the textbook does: mean gradient of the batch, one step, proximal step of l1."""
+    features = np.hstack([dense(examples), np.ones((examples.rows, 1))])
+    weights = np.zeros((features.shape[1], objective.outputs))
+    state = RuleState.zeros(weights.shape)
+    average = np.zeros_like(weights)
+    penalised = np.ones((features.shape[1], 1))
+    penalised[-1] = 0.0
+    total, updates = 0.0, 0
+    for first in range(0, order.size, batch):
+        rows = order[first : first + batch]
+        scores, share = features[rows] @ weights, shares(examples)[rows]
+        met = float((objective.losses(scores, examples.target[rows]) * share).sum())
+        if not met <= limit * rows.size:
+            break
+        total += met
+        slopes = objective.slopes(scores, examples.target[rows]) * share[:, None]
+        gradient = features[rows].T @ slopes / rows.size + objective.l2 * penalised * weights
+        if not objective.intercept:
+            gradient[-1] = 0.0
+        change, gain, state = step(rule, gradient, state, float(rates[updates]), momentum)
+        weights = weights - change
+        if objective.l1:
+            weights = np.where(penalised > 0, soft_threshold(weights, gain * objective.l1), weights)
+        updates += 1
+        average += (weights - average) / updates
+    return Descended(weights, total, average, updates)
+
+
+def objective_at(examples: Examples, objective: Objective, weights: np.ndarray) -> float:
+    """Return F at (d + 1, k) weights, the intercept last, from the definition."""
+    scores = dense(examples) @ weights[:-1] + weights[-1]
+    share = shares(examples)
+    losses = objective.losses(scores, examples.target)
+    penalty = objective.l2 / 2 * (weights[:-1] ** 2).sum() + objective.l1 * np.abs(weights[:-1]).sum()
+    return float((share * losses).mean() + penalty)
+
+
+def poisson_counts(examples: Examples) -> Examples:
+    """Return the examples with counts for a target."""
+    return examples.retarget(np.floor(np.exp(np.clip(examples.target * 0.5, -3, 2))))
+
+
+def fit_target(examples: Examples, loss: Loss) -> Examples:
+    """Return the examples with a target that the loss takes."""
+    return poisson_counts(examples) if loss.name == "poisson" else examples
