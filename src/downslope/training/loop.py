@@ -188,9 +188,10 @@ def _descend(
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
     if squared.fits(examples, objective) and moments.matrix is not None:
-        return squared.descend_squared(
-            examples, objective, moments.matrix, first, log, spec.tolerance
-        ), choices, settled
+        descent = squared.descend_squared(examples, objective, moments.matrix, first, log, spec.tolerance)
+        if descent.done and refines(examples, objective):
+            descent = replace(descent, point=refined(examples, objective, metric, descent.point))
+        return descent, choices, settled
     if fits(examples, objective):
         return descend_interior(examples, objective, log, spec.tolerance), choices, settled
     if objective.loss.cornered:
@@ -199,10 +200,7 @@ def _descend(
             examples, objective, moments, log, spec.seed, first, width, spec.tolerance
         ), choices, settled
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
-    descent = work.run(work.evaluate(first), spec.tolerance)
-    if descent.done and refines(examples, objective):
-        descent = replace(descent, point=refined(examples, objective, metric, descent.point))
-    return descent, choices, settled
+    return work.run(work.evaluate(first), spec.tolerance), choices, settled
 
 
 def _explain_scaled(moments: Moments) -> Choice:
