@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from downslope.data.blocks import Block, Examples
-from downslope.losses import Loss
+from downslope.losses import Loss, poisson_offset
 from downslope.models.linear import Objective
 from downslope.steps import RuleState, soft_threshold, step
 
@@ -88,7 +88,10 @@ def descend(
     for first in range(0, order.size, batch):
         rows = order[first : first + batch]
         scores, share = features[rows] @ weights, shares(examples)[rows]
-        met = float((objective.losses(scores, examples.target[rows]) * share).sum())
+        losses = objective.losses(scores, examples.target[rows])
+        if objective.loss.name == "poisson":
+            losses = losses - poisson_offset(examples.target[rows])  # which the engine leaves to ``evaluate``
+        met = float((losses * share).sum())
         if not met <= limit * rows.size:
             break
         total += met

@@ -19,7 +19,7 @@ from downslope.types import Codes, FloatArray, Vector
 
 AHEAD = 8
 """Examples between asking for a row and using it: more than the latency of memory over the time of a step."""
-PATIENCE = 8
+PATIENCE = 64
 """Roundings of a weight that the shrinkage by l2 is saved up for, so that float32 does not round it away."""
 
 
