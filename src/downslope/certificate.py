@@ -63,13 +63,11 @@ def relative_gap(distance: float, start: float, objective: float) -> float:
 
 def start_objective(examples: Examples, objective: Objective) -> float:
     """Return F at zero weights and intercept, in float64."""
-    scores = np.zeros((1, objective.outputs))
     if objective.loss.classifies:
-        classes, inverse = np.unique(examples.target, return_inverse=True)
-        losses = objective.losses(np.repeat(scores, classes.size, axis=0), classes)[inverse]
-    else:
-        losses = objective.losses(np.zeros((examples.rows, 1)), examples.target)
-    return mean(losses, examples)
+        counts = np.bincount(examples.target.astype(np.int32), weights=examples.weights)
+        classes = np.arange(counts.size, dtype=np.float64)
+        return float(objective.losses(np.zeros((counts.size, objective.outputs)), classes) @ counts / counts.sum())
+    return mean(objective.losses(np.zeros((examples.rows, 1)), examples.target), examples)
 
 
 def mean(values: Vector, examples: Examples) -> float:

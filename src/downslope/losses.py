@@ -43,6 +43,8 @@ class Loss(ABC):
     family: ClassVar[int]
     classifies: ClassVar[bool] = False
     probabilistic: ClassVar[bool] = False
+    by_target: ClassVar[bool] = True
+    """Whether the curvature depends on the target and not on the score alone."""
 
     @property
     def low(self) -> float:
@@ -118,6 +120,7 @@ class Squared(Loss):
     """``(y - s)^2`` without a half, so that its mean is the mean squared error."""
 
     name: ClassVar[str] = "squared"
+    by_target: ClassVar[bool] = False
     family: ClassVar[int] = SQUARED
 
     def value(self, score: Vector, target: Vector) -> Vector:
@@ -268,6 +271,7 @@ class Poisson(Loss):
     """Half the Poisson deviance with a log link: ``e^s - y s + y log y - y``, for counts y >= 0."""
 
     name: ClassVar[str] = "poisson"
+    by_target: ClassVar[bool] = False
     family: ClassVar[int] = POISSON
 
     def value(self, score: Vector, target: Vector) -> Vector:
@@ -307,6 +311,7 @@ class Log(Loss):
     """``log(1 + e^s) - y s`` for y in {0, 1}: minus the log-probability of the class, in nats."""
 
     name: ClassVar[str] = "log"
+    by_target: ClassVar[bool] = False
     family: ClassVar[int] = LOG
     classifies: ClassVar[bool] = True
     probabilistic: ClassVar[bool] = True

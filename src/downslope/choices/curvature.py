@@ -186,6 +186,9 @@ def mean_bend(examples: Examples, objective: Objective, point: Point) -> Vector:
     bends = np.empty(objective.outputs)
     for k in range(objective.outputs):
         target = objective.target_of(examples.target, k)
+        if not objective.loss.by_target:
+            bends[k] = float(objective.loss.curvature(point.intercept[k : k + 1], target[:1])[0])
+            continue
         curvature = objective.loss.curvature(np.full(target.shape, point.intercept[k]), target)
         total = curvature.mean() if examples.weights is None else curvature @ examples.weights / examples.weight_sum
         bends[k] = float(total)

@@ -24,7 +24,7 @@ WORTH = 16
 """Dummies below which reading the array as it is costs no more."""
 MOST_ACTIVE = 24
 """Dummies active in one row beyond which codes no longer save anything."""
-STRIDE = 16
+STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,44 @@ class Dummies:
 
 
 @kernel
-def _split(array, dummies, others, low, high, start, stop, numbers, codes, counts):
+def _split(array, index, counted, low, high, others, start, stop, numbers, codes, counts):
     """Copy the other columns and list the active dummies of rows start .. stop; return a column that is none.
 
-    high: (m,) NaN where unknown; filled in when first met. counts: (1,) the most active in one row. Returns -1
-    where every dummy held true, -2 where a row has more active ones than codes has columns.
+    index: (d,) the number of each dummy, -1 for another column. counted: (d,) 1 for a dummy, else 0. low, high:
+    (d,) the two values, high NaN where unknown and filled in when first met. counts: (1,) the most active in
+    one row. Returns -1 where every dummy held true, -2 where a row has more active ones than codes has columns.
     """
     most = codes.shape[1]
+    width = array.shape[1]
+    pad = 0
+    for j in range(width):
+        pad += index[j] >= 0
+    zero = array.dtype.type(0)
     for i in range(start, stop):
         row = array[i]
         for j in range(others.shape[0]):
             numbers[i, j] = row[others[j]]
         active = 0
-        for first in range(0, dummies.shape[0], STRIDE):
-            last = min(first + STRIDE, dummies.shape[0])
-            different = 0
+        for first in range(0, width, STRIDE):
+            last = min(first + STRIDE, width)
+            away = zero
             for j in range(first, last):
-                different += row[dummies[j]] != low[j]
-            if different == 0:
+                away += abs(row[j] - low[j]) * counted[j]
+            if away == zero:
                 continue
             for j in range(first, last):
-                value = row[dummies[j]]
-                if value != low[j]:
+                value = row[j]
+                if index[j] >= 0 and value != low[j]:
                     if high[j] != high[j]:
                         high[j] = value
                     if value != high[j]:
-                        return j
+                        return index[j]
                     if active == most:
                         return -2
-                    codes[i, active] = j
+                    codes[i, active] = index[j]
                     active += 1
         for j in range(active, most):
-            codes[i, j] = dummies.shape[0]
+            codes[i, j] = pad
         if active > counts[0]:
             counts[0] = active
     return -1
@@ -118,17 +124,25 @@ def _try(array: FloatArray, columns: np.ndarray, low: FloatArray, high: FloatArr
     rows, width = array.shape
     others = np.setdiff1d(np.arange(width), columns)
     numbers = np.empty((rows, others.size), array.dtype)
-    codes = np.empty((rows, MOST_ACTIVE), np.int32)
+    some = array[:: max(rows // LOOK, 1), columns]
+    seen = int((some != low).sum(axis=1).max(initial=0))
+    codes = np.empty((rows, min(seen + 1, MOST_ACTIVE)), np.int32)
+
+    index = np.full(width, -1, np.int32)
+    index[columns] = np.arange(columns.size)
+    counted = (index >= 0).astype(array.dtype)
+    whole_low, whole_high = np.zeros(width, array.dtype), np.zeros(width, array.dtype)
+    whole_low[columns], whole_high[columns] = low, high
 
     def part(start: int, stop: int) -> tuple[int, int, FloatArray]:
-        own, counts = high.copy(), np.zeros(1, np.int64)
-        result = _split(array, columns, others, low, own, start, stop, numbers, codes, counts)
-        return int(result), int(counts[0]), own
+        own, counts = whole_high.copy(), np.zeros(1, np.int64)
+        result = _split(array, index, counted, whole_low, own, others, start, stop, numbers, codes, counts)
+        return int(result), int(counts[0]), own[columns]
 
     parts = in_parts(rows, rows * width, part)
     for result, _, _ in parts:
         if result != -1:
-            return result
+            return result  # a row with more active ones than any that was looked at is rare: read the array as it is
     met = high.copy()
     for _, _, own in parts:
         fresh = np.isnan(met)
@@ -140,5 +154,5 @@ def _try(array: FloatArray, columns: np.ndarray, low: FloatArray, high: FloatArr
     active = max(count for _, count, _ in parts)
     if active * 3 > columns.size:
         return -2
-    kept = np.ascontiguousarray(codes[:, :active])
+    kept = codes if active == codes.shape[1] else np.ascontiguousarray(codes[:, :active])
     return Dummies(numbers, kept, others, columns, low.astype(np.float64), met.astype(np.float64))

@@ -13,16 +13,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from downslope.data.blocks import Block, Examples
 from downslope.engines import kernels
 from downslope.models.linear import CHUNK, Objective, Point, chunk_scores
-from downslope.types import FloatArray, Matrix, Vector
+from downslope.types import Codes, FloatArray, Matrix, Vector
 
 Part = TypeVar("Part")
 
@@ -42,6 +44,20 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix="downslope")
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Return a context in which BLAS keeps to the calling thread.
+
+    Passes bring their own threads; a second set inside BLAS would wait for them in loops, and a factor of a
+    hundred by a hundred needs none.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
 def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Part]:
     """Return ``work(start, stop)`` of consecutive parts of the rows, in order, one part a thread."""
     count = 1 if cells < SMALL else min(threads(), max(rows // 64, 1))
@@ -51,7 +67,10 @@ def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Pa
     return list(_pool().map(work, edges[:-1], edges[1:]))
 
 
-def chunks(examples: Examples) -> Iterator[tuple[slice, FloatArray, Any]]:
+Chunk: TypeAlias = "tuple[slice, FloatArray, Codes]"
+
+
+def chunks(examples: Examples) -> Iterator[Chunk]:
     """Yield (global rows, numbers, codes) a chunk at a time."""
     for block in examples:
         for first in range(0, block.rows, CHUNK):
@@ -136,21 +155,45 @@ def _sum_column(
     return total, slope_sum, gathered
 
 
-def _sum_softmax(examples: Examples, objective: Objective, weights: Matrix, intercept: Vector) -> Any:
-    total, slope_sum, gathered = 0.0, np.zeros(objective.outputs), np.zeros(weights.shape)
+def chunk_groups(examples: Examples, cells: int) -> list[list[Chunk]]:
+    """Return the chunks in as many consecutive groups as there are threads."""
+    whole = list(chunks(examples))
+    count = 1 if cells < SMALL else min(threads(), len(whole))
+    edges = [len(whole) * part // count for part in range(count + 1)]
+    return [whole[first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def over_chunks(examples: Examples, cells: int, work: Callable[[list[Chunk]], Part]) -> list[Part]:
+    """Return ``work`` of each group of chunks, in order, one group a thread."""
+    groups = chunk_groups(examples, cells)
+    return [work(groups[0])] if len(groups) == 1 else list(_pool().map(work, groups))
+
+
+def _sum_softmax(
+    examples: Examples, objective: Objective, weights: Matrix, intercept: Vector
+) -> tuple[float, Vector, Matrix]:
     cast_weights, cast_intercept = weights.astype(examples.dtype), intercept.astype(examples.dtype)
-    for rows, numbers, codes in chunks(examples):
-        scores = chunk_scores(numbers, codes, cast_weights, cast_intercept)
-        target = examples.target[rows].astype(np.intp)
-        losses, slopes = softmax_in_place(scores, target)
-        if examples.weights is not None:
-            each = examples.weights[rows]
-            losses = losses * each
-            slopes *= each[:, None].astype(slopes.dtype)
-        total += float(losses.sum(dtype=np.float64))
-        slope_sum += slopes.sum(axis=0, dtype=np.float64)
-        gather_chunk(numbers, codes, slopes, gathered)
-    return total, slope_sum, gathered
+
+    def work(group: list[Chunk]) -> tuple[float, Vector, Matrix]:
+        total, slope_sum, gathered = 0.0, np.zeros(objective.outputs), np.zeros(weights.shape)
+        for rows, numbers, codes in group:
+            scores = chunk_scores(numbers, codes, cast_weights, cast_intercept)
+            target = examples.target[rows].astype(np.intp)
+            losses, slopes = softmax_in_place(scores, target)
+            if examples.weights is not None:
+                each = examples.weights[rows]
+                losses = losses * each
+                slopes *= each[:, None].astype(slopes.dtype)
+            total += float(losses.sum(dtype=np.float64))
+            slope_sum += slopes.sum(axis=0, dtype=np.float64)
+            gather_chunk(numbers, codes, slopes, gathered)
+        return total, slope_sum, gathered
+
+    parts = over_chunks(examples, examples.rows * weights.size, work)
+    return (
+        sum(each[0] for each in parts), np.sum([each[1] for each in parts], axis=0),
+        np.sum([each[2] for each in parts], axis=0),
+    )  # fmt: skip
 
 
 def softmax_in_place(scores: FloatArray, target: Any) -> tuple[FloatArray, FloatArray]:
@@ -214,8 +257,12 @@ def exact_scores(examples: Examples, point: Point) -> Matrix:
     weights, intercept = fold(examples, point)
     out = np.empty((examples.rows, point.intercept.shape[0]))
     if out.shape[1] > 1:
-        for rows, numbers, codes in chunks(examples):
-            out[rows] = chunk_scores(numbers.astype(np.float64, copy=False), codes, weights, intercept)
+
+        def work(group: list[Chunk]) -> None:
+            for rows, numbers, codes in group:
+                out[rows] = chunk_scores(numbers.astype(np.float64, copy=False), codes, weights, intercept)
+
+        over_chunks(examples, examples.rows * weights.size, work)
         return out
     column = np.ascontiguousarray(weights[:, 0])
     scores = np.empty(examples.rows)
@@ -261,9 +308,15 @@ def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:
     """Return the sums (d, k) of each model feature times the slopes (n, k), in float64."""
     gathered = np.zeros((examples.features, slopes.shape[1]))
     if slopes.shape[1] > 1:
-        for rows, numbers, codes in chunks(examples):
-            gather_chunk(numbers.astype(np.float64, copy=False), codes, slopes[rows], gathered)
-        return unfold(examples, gathered, slopes.sum(axis=0))
+
+        def work(group: list[Chunk]) -> Matrix:
+            part = np.zeros_like(gathered)
+            for rows, numbers, codes in group:
+                gather_chunk(numbers.astype(np.float64, copy=False), codes, slopes[rows], part)
+            return part
+
+        parts = over_chunks(examples, examples.rows * gathered.size, work)
+        return unfold(examples, np.sum(parts, axis=0), slopes.sum(axis=0))
     column = np.ascontiguousarray(slopes[:, 0])
     for block in examples:
         each = column[block.start : block.start + block.rows]
@@ -302,28 +355,19 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     p, m = examples.numbers, examples.levels
     small = m == 0 and examples.applied and len(examples.blocks) == 1 and row_weights is None
     if small and examples.weights is None and examples.rows * p <= SMALL:
-        ready = np.ones((examples.rows, p + 1))
-        ready[:, :p] = examples.blocks[0].numbers
-        return ready.T @ ready / examples.rows
+        numbers = examples.blocks[0].numbers.astype(np.float64, copy=False)
+        moments = np.ones((p + 1, p + 1))
+        moments[:p, :p] = numbers.T @ numbers / examples.rows
+        moments[:p, -1] = moments[-1, :p] = numbers.sum(axis=0) / examples.rows
+        return moments
     weights = examples.weights if row_weights is None else row_weights
     if row_weights is not None and examples.weights is not None:
         weights = row_weights * examples.weights
-    total = np.zeros((p + m + 1, p + m + 1))
-    center = examples.center.astype(examples.dtype)
-    for rows, numbers, _ in chunks(examples):
-        away = numbers if examples.applied else numbers - center
-        if exact:
-            away = away.astype(np.float64, copy=False)
-        if weights is None:
-            total[:p, :p] += away.T @ away
-            total[:p, -1] += away.sum(axis=0, dtype=np.float64)
-            total[-1, -1] += away.shape[0]
-        else:
-            each = weights[rows].astype(away.dtype)
-            rooted = away * np.sqrt(each)[:, None]
-            total[:p, :p] += rooted.T @ rooted
-            total[:p, -1] += away.T @ each
-            total[-1, -1] += weights[rows].sum()
+    precision = np.dtype(np.float64) if exact else examples.dtype
+    total = np.sum(
+        over_chunks(examples, examples.rows * p * p, lambda group: _number_moments(examples, weights, precision, group)),
+        axis=0,
+    )
     if m:
         _add_level_moments(examples, NONE if weights is None else weights, total)
     if not examples.applied:
@@ -335,6 +379,29 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     change = np.diag(np.concatenate([np.ones(p), examples.level_scale, np.ones(1)]))
     change[p:-1, -1] = examples.level_offset
     return change @ whole @ change.T
+
+
+def _number_moments(
+    examples: Examples, weights: Vector | None, precision: np.dtype[Any], group: list[Chunk]
+) -> Matrix:
+    """Return the sums of z z' over some chunks, in the rows and columns of the numbers and of the constant."""
+    p, size = examples.numbers, examples.features + 1
+    total = np.zeros((size, size))
+    center = examples.center.astype(precision)
+    for rows, stored, _ in group:
+        numbers = stored.astype(precision, copy=False)
+        away = numbers if examples.applied else numbers - center
+        if weights is None:
+            total[:p, :p] += away.T @ away
+            total[:p, -1] += away.sum(axis=0, dtype=np.float64)
+            total[-1, -1] += away.shape[0]
+        else:
+            each = weights[rows].astype(precision)
+            rooted = away * np.sqrt(each)[:, None]
+            total[:p, :p] += rooted.T @ rooted
+            total[:p, -1] += away.T @ each
+            total[-1, -1] += weights[rows].sum()
+    return total
 
 
 def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> None:

@@ -17,6 +17,7 @@ from downslope.choices.curvature import Moments, mean_bend, measure_moments, sha
 from downslope.choices.method import choose_method
 from downslope.choices.start import constant_start, middle
 from downslope.data.blocks import Examples
+from downslope.engines import linear as engine
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
@@ -114,6 +115,14 @@ def train(
     begin instead of at constant scores. origin: (center, scale) of the number features in original units,
     for the condition before scaling. A run that diverges is a result: see ``Training.verdict``.
     """
+    with engine.one_blas_thread():
+        return _train(examples, spec, loss, outputs, watch, start, origin)
+
+
+def _train(
+    examples: Examples, spec: Spec, loss: str, outputs: int, watch: Watch | None, start: Point | None,
+    origin: tuple[Vector, Vector] | None,
+) -> Training:  # fmt: skip
     began = time.perf_counter()
     problem = pose(examples, spec, loss, outputs)
     objective = problem.objective

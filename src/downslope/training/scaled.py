@@ -260,9 +260,9 @@ class ScaledDescent:
         share = distance / before
         if share <= SLOW or self.log.spent:
             return False
-        drop = max(self.log.start - stand.seen.objective, 1e-300)
-        wanted = max(0.1 * tolerance * drop, 1e-300)
-        passes = math.log(max(distance / wanted, 1.0)) / -math.log(min(share, 0.95))
+        left = native_distance(stand, self.objective) if has_proof(self.true) and self.objective.l2 > 0 else 10 * distance
+        wanted = tolerance * max(self.log.start - stand.seen.objective, 1e-300)
+        passes = math.log(max(left / max(wanted, 1e-300), 1.0)) / -math.log(min(share, 0.95))
         rows = self.moments.sampled or self.examples.rows
         dense, outputs = self.examples.numbers, self.objective.outputs
         cells = self.examples.rows * (dense + self.examples.categories) * outputs
