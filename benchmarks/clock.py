@@ -13,10 +13,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from benchmarks.reference import Weights
 
 SLOW_SECONDS = 10.0
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
@@ -53,22 +55,22 @@ def median_time(work: Callable[[], object], repeats: int = 5) -> Timing:
 
 
 def time_to_gaps(
-    fit: Callable[[int], Weights],
-    gap_of: Callable[[Weights], float],
+    fit: Callable[[int], Model],
+    gap_of: Callable[[Model], float],
     targets: tuple[float, ...],
     limit: float,
     repeats: int = 5,
 ) -> tuple[dict[float, Reached], float]:
     """Return, for each target reached, the smallest budget that reaches it; and the lowest gap seen.
 
-    fit: budget (iterations or epochs, at least 1) -> weights. limit: seconds of one call after which
+    fit: budget (iterations or epochs, at least 1) -> whatever ``gap_of`` judges. limit: seconds of one call after which
     larger budgets are not tried. The budget is doubled until the lowest target is reached, then halved in
     between, to within 5 %.
     """
     gaps: dict[int, float] = {}
 
     def gap_at(budget: int) -> tuple[float, float]:
-        found: list[Weights] = []
+        found: list[Model] = []
         seconds = once(lambda: found.append(fit(budget)))
         gaps[budget] = gap_of(found[0])
         return gaps[budget], seconds

@@ -117,6 +117,8 @@ def screened(variants: list[Peer], problem: Problem, minimum: Reference, effort:
     Each is given the screening time, in doubling budgets; the leaders at the time of the first, of the
     middle and of the last look are kept.
     """
+    if not variants:
+        return []
     paths: dict[int, list[tuple[float, float]]] = {}
     for index, peer in enumerate(variants):
         looks = _walked(peer, problem) if peer.walk else _budgets(peer, problem)
@@ -134,7 +136,7 @@ def screened(variants: list[Peer], problem: Problem, minimum: Reference, effort:
         best = min(paths, key=lambda i: min((g for s, g in paths[i] if s <= horizon), default=float("inf")))
         if best not in kept:
             kept.append(best)
-    return [variants[i] for i in kept] if variants else []
+    return [variants[i] for i in kept]
 
 
 def _budgets(peer: Peer, problem: Problem) -> Iterator[tuple[float, Weights]]:
