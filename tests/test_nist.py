@@ -22,7 +22,7 @@ EXACT = 16.0
 
 @dataclass(frozen=True)
 class Certified:
-    """One set: features (n, p), powers of x written out; target (n,); coefficients, the intercept first if there is one."""
+    """One set: features (n, p), powers of x written out; target (n,); coefficients, an intercept first."""
 
     features: Matrix
     target: Vector
