@@ -1,34 +1,184 @@
-"""Why a descent grew instead of falling, in one sentence with its numbers."""
+"""Why a descent grew instead of falling, in one sentence with its numbers, and what to try."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigvalsh
 
+from downslope.choices.batch_curvature import batch_curvatures, largest_curvature
 from downslope.choices.curvature import Moments
+from downslope.data.blocks import Examples
+from downslope.models.linear import Objective, Point
 from downslope.records import Curvature, Spec
+from downslope.records.figures import count, figure, plural
 from downslope.training.metric import Metric
+from downslope.types import Vector
+
+BY_SIZE = ("adagrad", "rmsprop", "adam")
+"""Rules that divide a gradient by its own size, for which no curvature bounds the rate."""
+SAFE = 0.5
+"""Share of a limit to try: there no direction overshoots."""
+CAUTION = 0.1
+"""Share of the rate to try where there is no limit to go by."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A descent that diverged: at which update, at what rate, with which batches, from which last good point."""
+
+    update: int
+    rate: float
+    batch: int
+    rule: str
+    point: Point
 
 
 def explain_divergence(
-    update: int, rate: float, shape: Curvature, moments: Moments, metric: Metric, spec: Spec
-) -> str:
+    fall: Fall, examples: Examples, objective: Objective, shape: Curvature, moments: Moments, metric: Metric,
+    spec: Spec,
+) -> str:  # fmt: skip
     """Return what happened, the limit that was passed and by how much, and what to try."""
-    limit = shape.stability_limit
-    if rate <= limit:
-        return (
-            f"diverged at step {update} at learning rate {rate:g}, though the limit at the start was {limit:.3g}: the "
-            f"curvature grew on the way; try {rate / 4:.2g}"
-        )
-    factor = abs(1.0 - rate * shape.largest)
-    advice = f"try {limit / 2:.2g}"
-    after = None if spec.standardize else limit_when_standardised(moments, metric)
-    if after is not None and after > 2 * limit:
-        advice += f", or standardise: then any rate below {after:.3g} is stable"
-    return (
-        f"diverged at step {update}: learning rate {rate:g} is above the stability limit {limit:.3g} (2 / largest "
-        f"curvature {shape.largest:.3g}); along that direction each step multiplies the error by {factor:.3g}; {advice}"
+    head = f"diverged at step {count(fall.update)}: "
+    if fall.rule in BY_SIZE:
+        return head + _without_limit(fall)
+    if objective.loss.cornered:
+        return head + _cornered(fall, objective)
+    limit = rate_limit(fall.rule, spec.momentum, shape.largest)
+    batches = None
+    if fall.batch < examples.rows:
+        batches = batch_curvatures(examples, objective, fall.point, fall.batch, spec.seed)
+    if fall.rate > limit:
+        return head + _above(fall, limit, shape, batches, _when_standardised(fall, moments, metric, spec), spec)
+    if batches is not None:
+        return head + _steep_batches(fall, limit, batches, spec)
+    return head + _near_or_grown(fall, limit, examples, objective, shape, spec)
+
+
+def rate_limit(rule: str, momentum: float, largest: float) -> float:
+    """Return the learning rate above which a rule diverges on a bowl of that largest curvature.
+
+    plain ``2 / L``; momentum ``2 (1 + m) / L`` (Polyak 1964, theorem 9); nesterov
+    ``2 (1 + m) / ((1 + 2 m) L)``: there the characteristic polynomial has the root -1.
+    """
+    if not largest > 0:
+        return float("inf")
+    factor = {"plain": 1.0, "momentum": 1.0 + momentum, "nesterov": (1.0 + momentum) / (1.0 + 2.0 * momentum)}[rule]
+    return factor * 2.0 / largest
+
+
+def error_factor(rule: str, momentum: float, rate: float, curvature: float) -> float:
+    """Return by how much a step multiplies the error along a direction of that curvature, after many steps.
+
+    plain ``|1 - rate L|``; else the largest root of ``z^2 - (1 + m - rate L) z + m`` for momentum and of
+    ``z^2 - (1 + m)(1 - rate L) z + m (1 - rate L)`` for nesterov.
+    """
+    kept = 1.0 - rate * curvature
+    if rule == "plain":
+        return abs(kept)
+    if rule == "momentum":
+        roots = np.roots([1.0, -(kept + momentum), momentum])
+    else:
+        roots = np.roots([1.0, -(1.0 + momentum) * kept, momentum * kept])
+    return float(np.abs(roots).max())
+
+
+def _above(
+    fall: Fall, limit: float, shape: Curvature, batches: Vector | None, standardised: float | None, spec: Spec
+) -> str:
+    origin, named = {
+        "plain": ("2 / largest curvature", ""),
+        "momentum": ("2 (1 + momentum) / largest curvature", f" of momentum {figure(spec.momentum)}"),
+        "nesterov": ("2 (1 + m) / (1 + 2 m) / largest curvature", f" of Nesterov's momentum {figure(spec.momentum)}"),
+    }[fall.rule]
+    factor = error_factor(fall.rule, spec.momentum, fall.rate, shape.largest)
+    words = (
+        f"learning rate {figure(fall.rate)} is above the stability limit {figure(limit)}{named} ({origin} "
+        f"{figure(shape.largest)}); along that direction each step multiplies the error by {figure(factor)}"
     )
+    wanted = SAFE * limit
+    if batches is not None:
+        wanted = min(wanted, SAFE * _batch_limit(fall, batches, spec))
+        words += f", and {_steepness(fall, batches)}"
+    if standardised is not None and standardised > 2 * limit:
+        return f"{words}. Try {figure(wanted, 2)}, or standardise: then any rate below {figure(standardised)} is stable."
+    return f"{words}. Try {figure(wanted, 2)}."
+
+
+def _steep_batches(fall: Fall, limit: float, batches: Vector, spec: Spec) -> str:
+    own = _batch_limit(fall, batches, spec)
+    added = "" if fall.rule == "plain" else f", with {fall.rule} adding up {figure(1 / (1 - spec.momentum))} steps,"
+    words = (
+        f"full-batch steps are stable up to a learning rate of {figure(limit)}, but {_steepness(fall, batches)}, and "
+        f"learning rate {figure(fall.rate)}{added} overshoots them"
+    )
+    if own >= fall.rate:
+        words = (
+            f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} of full-batch steps, and "
+            f"{_steepness(fall, batches)}: the noise of the batches carried the weights away"
+        )
+    larger = "a larger batch" if fall.batch > 1 else "mini-batches"
+    wanted = SAFE * own if own < fall.rate else min(SAFE * own, CAUTION * fall.rate)
+    return f"{words}. Try {figure(wanted, 2)}, or {larger}."
+
+
+def _steepness(fall: Fall, batches: Vector) -> str:
+    steepest, middle = figure(float(batches[-1])), figure(float(np.median(batches)))
+    if fall.batch == 1:
+        return f"single examples are steeper than the whole: curvature up to {steepest}, {middle} in the middle"
+    seen = plural(batches.size, "batch", "batches")
+    return (
+        f"single batches are steeper than the whole: of {seen} of {plural(fall.batch, 'example')} the steepest has "
+        f"curvature {steepest}, the middle one {middle}"
+    )
+
+
+def _batch_limit(fall: Fall, batches: Vector, spec: Spec) -> float:
+    """Return the rate at which no step overshoots its own batch; momentum adds up ``1 / (1 - m)`` steps."""
+    kept = 1.0 if fall.rule == "plain" else 1.0 - spec.momentum
+    return kept * 2.0 / max(float(batches[-1]), 1e-300)
+
+
+def _near_or_grown(
+    fall: Fall, limit: float, examples: Examples, objective: Objective, shape: Curvature, spec: Spec
+) -> str:
+    if objective.loss.name == "squared":
+        return (
+            f"learning rate {figure(fall.rate)} is so near the stability limit {figure(limit)} that its swings grew "
+            f"before they could settle. Try {figure(SAFE * limit, 2)}."
+        )
+    there = largest_curvature(examples, objective, fall.point, spec.seed)
+    now = rate_limit(fall.rule, spec.momentum, max(there, shape.largest))
+    words = f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} at the start, but the curvature grew"
+    if now < fall.rate:
+        words += (
+            f": from {figure(shape.largest)} to {figure(there)} at the last good step, where the limit is {figure(now)}"
+        )
+    wanted = min(SAFE * now, CAUTION * fall.rate)
+    return f"{words}. Try {figure(wanted, 2)}, or the scaled method, which measures the curvature on its way."
+
+
+def _without_limit(fall: Fall) -> str:
+    return (
+        f"{fall.rule} divides each gradient by its own size, so no curvature limits its rate, but every weight moves "
+        f"by about the learning rate a step, and {figure(fall.rate)} is too far. "
+        f"Try {figure(CAUTION * fall.rate, 2)}, or leave the rate to auto."
+    )
+
+
+def _cornered(fall: Fall, objective: Objective) -> str:
+    return (
+        f"the {objective.loss.name} loss has a corner and no curvature, so a step is as long far from the minimum as "
+        f"near it, and learning rate {figure(fall.rate)} jumps across. "
+        f"Try {figure(CAUTION * fall.rate, 2)}, or leave the rate to auto."
+    )
+
+
+def _when_standardised(fall: Fall, moments: Moments, metric: Metric, spec: Spec) -> float | None:
+    if spec.standardize or fall.rule != "plain":
+        return None
+    return limit_when_standardised(moments, metric)
 
 
 def limit_when_standardised(moments: Moments, metric: Metric) -> float | None:

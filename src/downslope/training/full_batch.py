@@ -13,8 +13,9 @@ from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
+from downslope.records.spec import RULES
 from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
-from downslope.training.divergence import explain_divergence
+from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
@@ -80,7 +81,8 @@ def _loop(
         log.updates += 1
         log.passes += 1
         if not following.finite or log.diverging(seen_next.objective):
-            message = explain_divergence(log.updates, rate, shape, judge.moments, judge.metric, spec)
+            fall = Fall(log.updates, rate, examples.rows, RULES[rule], point)
+            message = explain_divergence(fall, examples, objective, shape, judge.moments, judge.metric, spec)
             log.note(seen_next.objective, seen_next.gradient_norm, rate * share)
             return Descent(point, seen.objective, math.nan, GapKind.NONE, False, failed=True, message=message)
         point, seen = following, seen_next

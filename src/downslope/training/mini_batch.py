@@ -23,8 +23,9 @@ from downslope.engines.arguments import LossShape, Rule, State
 from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of, standardised
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
+from downslope.records.spec import RULES
 from downslope.steps import PLAIN, rule_number, schedule
-from downslope.training.divergence import explain_divergence
+from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.logbook import DIVERGED, Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
@@ -132,15 +133,13 @@ def _run(
             log.updates = trainer.updates
             log.passes += (end - begin) / course.examples.rows
             if not whole or not mean_loss <= DIVERGED * max(log.start, 1e-300):
-                message = explain_divergence(log.updates + 1, rate, shape, judge.moments, judge.metric, spec)
-                return Descent(point, objective_now, math.nan, GapKind.NONE, False, failed=True, message=message)
+                return _fallen(course, judge, shape, spec, log.updates + 1, rate, point, objective_now)
             if log.seconds >= log.most_seconds:
                 break
         candidate = trainer.point()
         ended, value = _judge(course, judge, log, candidate, rate * float(course.share(trainer.updates - 1, 1)[0]), spec)
         if not math.isfinite(value) or value > DIVERGED * max(log.start, 1e-300):
-            message = explain_divergence(log.updates, rate, shape, judge.moments, judge.metric, spec)
-            return Descent(point, objective_now, math.nan, GapKind.NONE, False, failed=True, message=message)
+            return _fallen(course, judge, shape, spec, log.updates, rate, point, objective_now)
         point, objective_now = candidate, value
         if ended is not None:
             return ended
@@ -148,6 +147,16 @@ def _run(
             break
     log.planned = True
     return Descent(point, objective_now, log.steps[-1].gap, GapKind.ESTIMATED, False)
+
+
+def _fallen(
+    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, update: int, rate: float, point: Point,
+    objective_there: float,
+) -> Descent:  # fmt: skip
+    """Return the end of a run that diverged, at its last good point, explained."""
+    fall = Fall(update, rate, course.batch, RULES[course.rule], point)
+    message = explain_divergence(fall, course.examples, course.objective, shape, judge.moments, judge.metric, spec)
+    return Descent(point, objective_there, math.nan, GapKind.NONE, False, failed=True, message=message)
 
 
 def _judge(
