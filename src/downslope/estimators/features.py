@@ -65,8 +65,11 @@ def examples_of(
     center: subtract the mean. scale: divide by the deviation (the root mean square without ``center``).
     free: nothing depends on the scale but rounding, so a small table may have a scale near the deviation.
     """
+    small = features.size <= SMALL_TABLE
+    if small and not features.flags.writeable:
+        features = features.copy()  # a kernel would be compiled once more for what it may not write to
     coordinates = measure(features, weights, center=center, scale=scale)
-    if free and scale and features.size <= SMALL_TABLE:
+    if free and scale and small:
         coordinates = coordinates.short()
     return encode(features, target, weights, coordinates), coordinates
 

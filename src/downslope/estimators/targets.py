@@ -18,7 +18,7 @@ MOST_TABLED = 1 << 16
 
 def numbers_of(target: NDArray[Any], loss: str) -> Vector:
     """Return a target of numbers as float64; raises TargetError where the Poisson loss meets a negative one."""
-    values = np.ascontiguousarray(target, dtype=np.float64)
+    values = _writeable(np.ascontiguousarray(target, dtype=np.float64))
     if loss == "poisson":
         row = int(values.argmin())
         if values[row] < 0:
@@ -28,6 +28,11 @@ def numbers_of(target: NDArray[Any], loss: str) -> Vector:
             message = "the poisson loss needs a count above 0 in some row, but y is 0 in all of them"
             raise TargetError(message)
     return values
+
+
+def _writeable(values: Vector) -> Vector:
+    """Return values that may be written to, since a kernel is compiled once more for those that may not."""
+    return values if values.flags.writeable else values.copy()
 
 
 def classes_of(target: NDArray[Any]) -> tuple[NDArray[Any], Vector]:
@@ -82,7 +87,7 @@ def weights_of(given: object, features: FloatArray) -> Vector | None:
     """Return example weights as (n,) float64, None where none were given; raises ValueError, WeightsError."""
     if given is None:
         return None
-    weights = read_weights(given, features)
+    weights = _writeable(read_weights(given, features))
     if weights.min() < 0:
         row = int(weights.argmin())
         message = f"sample_weight is negative in row {row} ({weights[row]:g}); give weights of 0 or more"
