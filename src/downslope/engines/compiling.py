@@ -12,12 +12,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 import platformdirs
-from numba.core import event
+from numba.core import config, event
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -27,6 +27,7 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 SOURCES = (
     "arguments.py",
     "compiling.py",
+    "dummies.py",
     "elementary.py",
     "kernels.py",
     "lanes.py",
@@ -56,17 +57,18 @@ CACHE_FOLDER = _cache_folder()
 
 def kernel(function: Kernel) -> Kernel:
     """Compile ``function`` on its first call, without the interpreter lock, and keep it on disk."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = CACHE_FOLDER
+    settings = cast("Any", config)
+    before: str = settings.CACHE_DIR
+    settings.CACHE_DIR = CACHE_FOLDER
     try:
-        return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function)
+        return cast("Kernel", numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function))
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def inlined(function: Kernel) -> Kernel:
     """Mark a small function that kernels call, to be compiled into each of them."""
-    return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", inline="always")(function)
+    return cast("Kernel", numba.njit(nogil=True, fastmath=FAST, error_model="numpy", inline="always")(function))
 
 
 class CompileClock(event.Listener):
@@ -94,4 +96,4 @@ class CompileClock(event.Listener):
 
 
 COMPILE_CLOCK = CompileClock()
-event.register("numba:compile", COMPILE_CLOCK)
+cast("Any", event).register("numba:compile", COMPILE_CLOCK)

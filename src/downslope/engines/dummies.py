@@ -8,13 +8,13 @@ A column is taken for a dummy when every row holds one of two values; nothing is
 
 from __future__ import annotations
 
-# The arguments of a kernel are typed by the compiler at its first call.
-# ruff: noqa: ANN001, ANN202
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from downslope.engines.compiling import kernel
+from downslope.engines.compiling import inlined, kernel
 from downslope.engines.linear import in_parts
 from downslope.types import Codes, FloatArray, Vector
 
@@ -38,26 +38,58 @@ class Dummies:
 
     numbers: FloatArray
     codes: Codes
-    number_columns: np.ndarray
-    columns: np.ndarray
+    number_columns: NDArray[np.intp]
+    columns: NDArray[np.intp]
     low: Vector
     high: Vector
 
 
 @kernel
-def _split(array, index, counted, low, high, others, start, stop, numbers, codes, counts):
+def _list_active(
+    row: FloatArray, index: Codes, low: FloatArray, high: FloatArray, first: int, last: int, codes: Codes, i: int,
+    active: int,
+) -> tuple[int, int]:  # fmt: skip
+    """List the active dummies among the columns first .. last of row i, after the ``active`` before them.
+
+    Returns (active, -1), or as second a column that held a third value, or -2 where ``codes`` is full.
+    """
+    for j in range(first, last):
+        value = row[j]
+        if index[j] >= 0 and value != low[j]:
+            if np.isnan(high[j]):
+                high[j] = value
+            if value != high[j]:
+                return active, index[j]
+            if active == codes.shape[1]:
+                return active, -2
+            codes[i, active] = index[j]
+            active += 1
+    return active, -1
+
+
+@inlined
+def _away_from(row: FloatArray, low: FloatArray, counted: FloatArray, first: int, last: int) -> float:
+    """Return how far the dummies among the columns first .. last are from their lower values, in vector code."""
+    away: Any = row.dtype.type(0)
+    for j in range(first, last):
+        away += abs(row[j] - low[j]) * counted[j]
+    return away
+
+
+@kernel
+def _split(
+    array: FloatArray, index: Codes, counted: FloatArray, low: FloatArray, high: FloatArray, others: NDArray[np.intp],
+    start: int, stop: int, numbers: FloatArray, codes: Codes, counts: NDArray[np.int64],
+) -> int:  # fmt: skip
     """Copy the other columns and list the active dummies of rows start .. stop; return a column that is none.
 
     index: (d,) the number of each dummy, -1 for another column. counted: (d,) 1 for a dummy, else 0. low, high:
     (d,) the two values, high NaN where unknown and filled in when first met. counts: (1,) the most active in
     one row. Returns -1 where every dummy held true, -2 where a row has more active ones than codes has columns.
     """
-    most = codes.shape[1]
     width = array.shape[1]
-    pad = 0
-    for j in range(width):
-        pad += index[j] >= 0
-    zero = array.dtype.type(0)
+    pad = (index >= 0).sum()
+    most = 0
     for i in range(start, stop):
         row = array[i]
         for j in range(others.shape[0]):
@@ -65,26 +97,14 @@ def _split(array, index, counted, low, high, others, start, stop, numbers, codes
         active = 0
         for first in range(0, width, STRIDE):
             last = min(first + STRIDE, width)
-            away = zero
-            for j in range(first, last):
-                away += abs(row[j] - low[j]) * counted[j]
-            if away == zero:
-                continue
-            for j in range(first, last):
-                value = row[j]
-                if index[j] >= 0 and value != low[j]:
-                    if high[j] != high[j]:
-                        high[j] = value
-                    if value != high[j]:
-                        return index[j]
-                    if active == most:
-                        return -2
-                    codes[i, active] = index[j]
-                    active += 1
-        for j in range(active, most):
+            if _away_from(row, low, counted, first, last) != 0:
+                active, failed = _list_active(row, index, low, high, first, last, codes, i, active)
+                if failed != -1:
+                    return failed
+        for j in range(active, codes.shape[1]):
             codes[i, j] = pad
-        if active > counts[0]:
-            counts[0] = active
+        most = max(most, active)
+    counts[0] = most
     return -1
 
 
@@ -106,10 +126,11 @@ def find_dummies(array: FloatArray) -> Dummies | None:
     return None
 
 
-def _guess(array: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray] | None:
+def _guess(array: FloatArray) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
     rows, width = array.shape
     some = array[:: max(rows // LOOK, 1)]
-    least, most = some.min(axis=0), some.max(axis=0)
+    least: FloatArray = some.min(axis=0)
+    most: FloatArray = some.max(axis=0)
     two = ((some == least) | (some == most)).all(axis=0)
     if int(two.sum()) < max(WORTH, width // 2):
         return None
@@ -120,9 +141,9 @@ def _guess(array: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray] | Non
     return columns, low[columns].astype(array.dtype), high[columns]
 
 
-def _try(array: FloatArray, columns: np.ndarray, low: FloatArray, high: FloatArray) -> Dummies | int:
+def _try(array: FloatArray, columns: NDArray[np.intp], low: FloatArray, high: FloatArray) -> Dummies | int:
     rows, width = array.shape
-    others = np.setdiff1d(np.arange(width), columns)
+    others = np.setdiff1d(np.arange(width, dtype=np.intp), columns)
     numbers = np.empty((rows, others.size), array.dtype)
     some = array[:: max(rows // LOOK, 1), columns]
     seen = int((some != low).sum(axis=1).max(initial=0))

@@ -7,8 +7,6 @@ precision of the data within a few tiles and in float64 above them.
 
 from __future__ import annotations
 
-# The arguments of a kernel are typed by the compiler at its first call.
-# ruff: noqa: ANN001, ANN201, PLR0913
 import math
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from downslope.engines.compiling import inlined, kernel
 from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, single
 from downslope.losses import CLIPPED, HINGE, LOG, POISSON, SQUARED
+from downslope.types import Codes, FloatArray, Matrix, Vector
 
 TILE = 64
 NUDGE = 1e-6
@@ -24,7 +23,7 @@ FLUSH = 16
 
 
 @inlined
-def clipped(residual, low, high, width):
+def clipped(residual: float, low: float, high: float, width: float) -> float:
     """Return the best t of ``max over t in [low, high] of residual t - width t^2 / 2``."""
     if width > 0:
         return min(max(residual / width, low), high)
@@ -36,7 +35,9 @@ def clipped(residual, low, high, width):
 
 
 @inlined
-def loss_and_slope(family, low, high, width, score, target):
+def loss_and_slope(
+    family: int, low: float, high: float, width: float, score: float, target: float
+) -> tuple[float, float]:
     """Return one example's loss and slope in float64; the formulas are those of ``downslope.losses``.
 
     Poisson leaves out ``y log y - y``, which no weight can change.
@@ -65,7 +66,7 @@ def loss_and_slope(family, low, high, width, score, target):
 
 
 @inlined
-def log_tile(scores, targets, losses, count):
+def log_tile(scores: FloatArray, targets: FloatArray, losses: FloatArray, count: int) -> None:
     """Log loss of a tile in float32 vector code: fills ``losses``, turns ``scores`` into slopes."""
     for i in range(count):
         score = single(scores[i])
@@ -77,7 +78,7 @@ def log_tile(scores, targets, losses, count):
 
 
 @inlined
-def poisson_tile(scores, targets, losses, count):
+def poisson_tile(scores: FloatArray, targets: FloatArray, losses: FloatArray, count: int) -> None:
     """Poisson loss of a tile in float32 vector code: fills ``losses``, turns ``scores`` into slopes."""
     for i in range(count):
         mean = exp_single(single(scores[i]))
@@ -86,7 +87,10 @@ def poisson_tile(scores, targets, losses, count):
 
 
 @inlined
-def tile_losses(fast, family, low, high, width, scores, targets, losses, count):
+def tile_losses(
+    fast: bool, family: int, low: float, high: float, width: float, scores: FloatArray, targets: FloatArray,
+    losses: FloatArray, count: int,
+) -> None:  # fmt: skip
     """Fill ``losses`` and turn ``scores`` into slopes; ``fast`` allows float32 arithmetic."""
     if fast and family == LOG:
         log_tile(scores, targets, losses, count)
@@ -105,7 +109,9 @@ def tile_losses(fast, family, low, high, width, scores, targets, losses, count):
 
 
 @inlined
-def score_tile(numbers, codes, weights, intercept, first, last, scores):
+def score_tile(
+    numbers: FloatArray, codes: Codes, weights: FloatArray, intercept: float, first: int, last: int, scores: FloatArray
+) -> None:
     """Fill ``scores[: last - first]`` with ``Xw + b``, four rows at a time so that weights are read once."""
     p = numbers.shape[1]
     q = codes.shape[1]
@@ -138,7 +144,9 @@ def score_tile(numbers, codes, weights, intercept, first, last, scores):
 
 
 @inlined
-def gather_tile(numbers, codes, slopes, first, last, gradient):
+def gather_tile(
+    numbers: FloatArray, codes: Codes, slopes: FloatArray, first: int, last: int, gradient: FloatArray
+) -> None:
     """Add to ``gradient`` the rows weighted by their slopes, four rows at a time."""
     p = numbers.shape[1]
     q = codes.shape[1]
@@ -159,14 +167,31 @@ def gather_tile(numbers, codes, slopes, first, last, gradient):
                 gradient[p + codes[i, c]] += r0
 
 
+@inlined
+def weigh_tile(
+    example_weights: Vector, first: int, slopes: FloatArray, losses: FloatArray, count: int
+) -> tuple[float, float]:
+    """Multiply losses and slopes by the weights of their examples, if there are any; return the sums of both."""
+    if example_weights.shape[0] > 0:
+        for i in range(count):
+            losses[i] *= example_weights[first + i]
+            slopes[i] *= example_weights[first + i]
+    loss_sum = 0.0
+    slope_sum = 0.0
+    for i in range(count):
+        loss_sum += losses[i]
+        slope_sum += slopes[i]
+    return loss_sum, slope_sum
+
+
 @kernel
 def loss_and_gradient(
-    numbers, codes, weights, intercept, target, example_weights, family, low, high, width, start, stop, gradient
-):
+    numbers: FloatArray, codes: Codes, weights: FloatArray, intercept: float, target: Vector, example_weights: Vector,
+    family: int, low: float, high: float, width: float, start: int, stop: int, gradient: Vector,
+) -> tuple[float, float]:  # fmt: skip
     """Return the summed loss and the summed slope of rows start .. stop, and add to ``gradient`` (d,) float64."""
     d = weights.shape[0]
     fast = numbers.itemsize == 4
-    weighted = example_weights.shape[0] > 0
     scores = np.empty(TILE, numbers.dtype)
     targets = np.empty(TILE, numbers.dtype)
     losses = np.empty(TILE, numbers.dtype)
@@ -181,15 +206,7 @@ def loss_and_gradient(
             targets[i] = target[first + i]
         score_tile(numbers, codes, weights, intercept, first, last, scores)
         tile_losses(fast, family, low, high, width, scores, targets, losses, count)
-        if weighted:
-            for i in range(count):
-                losses[i] *= example_weights[first + i]
-                scores[i] *= example_weights[first + i]
-        tile_loss = 0.0
-        tile_slope = 0.0
-        for i in range(count):
-            tile_loss += losses[i]
-            tile_slope += scores[i]
+        tile_loss, tile_slope = weigh_tile(example_weights, first, scores, losses, count)
         total += tile_loss
         slope_sum += tile_slope
         gather_tile(numbers, codes, scores, first, last, part)
@@ -205,7 +222,9 @@ def loss_and_gradient(
 
 
 @kernel
-def scores_of(numbers, codes, weights, intercept, start, stop, out):
+def scores_of(
+    numbers: FloatArray, codes: Codes, weights: Vector, intercept: float, start: int, stop: int, out: Vector
+) -> None:
     """Fill ``out[start:stop]`` with ``Xw + b`` summed in the precision of ``weights``."""
     p = numbers.shape[1]
     q = codes.shape[1]
@@ -219,7 +238,7 @@ def scores_of(numbers, codes, weights, intercept, start, stop, out):
 
 
 @kernel
-def gather(numbers, codes, slopes, start, stop, gradient):
+def gather(numbers: FloatArray, codes: Codes, slopes: Vector, start: int, stop: int, gradient: Vector) -> None:
     """Add to ``gradient`` (d,) float64 the rows start .. stop weighted by ``slopes`` (n,), in float64."""
     p = numbers.shape[1]
     q = codes.shape[1]
@@ -232,10 +251,12 @@ def gather(numbers, codes, slopes, start, stop, gradient):
 
 
 @kernel
-def cross_moments(numbers, codes, row_weights, start, stop, levels, cross, tables):
+def cross_moments(
+    numbers: FloatArray, codes: Codes, row_weights: Vector, start: int, stop: int, cross: Matrix, tables: Matrix
+) -> None:
     """Add the second moments that involve a category to ``cross`` and ``tables``, both float64.
 
-    cross: (p + 1, m); row j holds the sum of number j by level, the last row the summed weights by level.
+    cross: (m, p + 1); column j holds the sum of number j by level, the last column the summed weights by level.
     tables: (m, m); the upper part holds the summed weights of each pair of levels of two categories.
     """
     p = numbers.shape[1]
@@ -253,7 +274,9 @@ def cross_moments(numbers, codes, row_weights, start, stop, levels, cross, table
 
 
 @kernel
-def survey(numbers, slopes, row_weights, shift, start, stop, sums):
+def survey(
+    numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray, start: int, stop: int, sums: Matrix
+) -> None:
     """Add to ``sums`` (3, p) float64, per column: x - shift, its square (both by row weight), and slope times x.
 
     row_weights and slopes: (n,) float64, or empty. One read serves the means, the deviations and the first
@@ -286,8 +309,25 @@ def survey(numbers, slopes, row_weights, shift, start, stop, sums):
             third[j] = zero
 
 
+@inlined
+def bend_at(family: int, low: float, high: float, width: float, score: float, target: float, slope: float) -> float:
+    """Return the curvature of one example's loss, given its slope."""
+    if family == SQUARED:
+        return 2.0
+    if family == LOG:
+        chance = slope + target
+        return chance * (1.0 - chance)
+    if family == POISSON:
+        return slope + target
+    _, beyond = loss_and_slope(family, low, high, width, score + NUDGE, target)
+    return (beyond - slope) / NUDGE
+
+
 @kernel
-def examine(scores, target, example_weights, shift, family, low, high, width, start, stop, slopes):
+def examine(
+    scores: Vector, target: Vector, example_weights: Vector, shift: float, family: int, low: float, high: float,
+    width: float, start: int, stop: int, slopes: Vector,
+) -> tuple[float, float, float, float]:  # fmt: skip
     """Fill ``slopes[start:stop]`` at ``scores + shift``, all float64; return four sums by example weight.
 
     The sums of the loss, of the slope, of the curvature (by a difference of slopes where the loss is made of
@@ -301,17 +341,8 @@ def examine(scores, target, example_weights, shift, family, low, high, width, st
     for i in range(start, stop):
         score = scores[i] + shift
         loss, slope = loss_and_slope(family, low, high, width, score, target[i])
+        bend = bend_at(family, low, high, width, score, target[i], slope)
         slopes[i] = slope
-        if family == SQUARED:
-            bend = 2.0
-        elif family == LOG:
-            chance = slope + target[i]
-            bend = chance * (1.0 - chance)
-        elif family == POISSON:
-            bend = slope + target[i]
-        else:
-            _, beyond = loss_and_slope(family, low, high, width, score + NUDGE, target[i])
-            bend = (beyond - slope) / NUDGE
         weight = example_weights[i] if weighted else 1.0
         total += weight * loss
         slope_sum += weight * slope

@@ -158,7 +158,7 @@ def log_lanes(
 
 @kernel
 def any_lanes(
-    rows: Rows, batch: Indices, coming: Indices, loss: LossShape, outputs: int, scores: FloatArray, line: FloatArray,
+    rows: Rows, batch: Indices, coming: Indices, loss: LossShape, outputs: int, scores: FloatArray, line: Vector,
     losses: Vector,
 ) -> None:  # fmt: skip
     """Add to ``losses`` (lanes,) those of a tile, and turn scores into slopes, by example weight.
@@ -168,7 +168,7 @@ def any_lanes(
     for i in range(batch.shape[0]):
         if i < coming.shape[0]:
             prefetch_row(rows.numbers, coming[i])
-        row = batch[i]
+        row: int = batch[i]
         line[:] = 0
         row_losses(loss, outputs, scores[i], rows.target[row], line)
         weight = rows.weights[row] if rows.weights.shape[0] > 0 else 1.0

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from functools import cache, partial
+from itertools import pairwise
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from downslope.data.blocks import Block, Examples
@@ -55,7 +57,8 @@ def one_blas_thread() -> AbstractContextManager[object]:
     Passes bring their own threads; a second set inside BLAS would wait for them in loops, and a factor of a
     hundred by a hundred needs none.
     """
-    return _blas().limit(limits=1, user_api="blas")
+    controller: Any = _blas()
+    return controller.limit(limits=1, user_api="blas")
 
 
 def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Part]:
@@ -93,9 +96,12 @@ class Evaluation:
     @property
     def gradient_norm(self) -> float:
         """Length of the gradient."""
-        return float(np.sqrt(np.vdot(self.gradient.weights, self.gradient.weights) + np.vdot(
-            self.gradient.intercept, self.gradient.intercept
-        )))
+        return float(
+            np.sqrt(
+                np.vdot(self.gradient.weights, self.gradient.weights)
+                + np.vdot(self.gradient.intercept, self.gradient.intercept)
+            )
+        )
 
 
 def fold(examples: Examples, point: Point) -> tuple[Matrix, Vector]:
@@ -125,8 +131,19 @@ def unfold(examples: Examples, gathered: Matrix, slope_sum: Vector) -> Matrix:
     return gathered
 
 
+def rows_of(block: Block, values: Vector) -> Vector:
+    """Return the part of (n,) values that belongs to a block."""
+    return values[block.start : block.start + block.rows]
+
+
 def _weights_of(examples: Examples, block: Block) -> Vector:
-    return NONE if examples.weights is None else examples.weights[block.start : block.start + block.rows]
+    return NONE if examples.weights is None else rows_of(block, examples.weights)
+
+
+def over_blocks(examples: Examples, work: Callable[[Block, int, int], Part]) -> Iterator[Part]:
+    """Yield ``work(block, start, stop)`` of consecutive parts of each block, in order, one part a thread."""
+    for block in examples:
+        yield from in_parts(block.rows, block.rows * examples.features, partial(work, block))
 
 
 def _sum_column(
@@ -135,23 +152,20 @@ def _sum_column(
     """Return the summed loss, the summed slope and the gathered rows (d,) of one scalar output."""
     loss = objective.loss
     total, slope_sum, gathered = 0.0, 0.0, np.zeros(weights.shape[0])
-    cast_weights, cast_intercept = weights.astype(examples.dtype), examples.dtype.type(intercept)
-    for block in examples:
-        rows = slice(block.start, block.start + block.rows)
-        each, block_target = _weights_of(examples, block), target[rows]
+    cast_weights, cast_intercept = weights.astype(examples.dtype), cast("float", examples.dtype.type(intercept))
 
-        def part(start: int, stop: int) -> tuple[float, float, Vector]:
-            gradient = np.zeros(weights.shape[0])
-            sums = kernels.loss_and_gradient(
-                block.numbers, block.codes, cast_weights, cast_intercept, block_target, each,
-                loss.family, loss.low, loss.high, loss.width, start, stop, gradient,
-            )  # fmt: skip
-            return *sums, gradient
+    def part(block: Block, start: int, stop: int) -> tuple[float, float, Vector]:
+        gradient = np.zeros(weights.shape[0])
+        sums = kernels.loss_and_gradient(
+            block.numbers, block.codes, cast_weights, cast_intercept, rows_of(block, target),
+            _weights_of(examples, block), loss.family, loss.low, loss.high, loss.width, start, stop, gradient,
+        )  # fmt: skip
+        return *sums, gradient
 
-        for part_loss, part_slope, part_gradient in in_parts(block.rows, block.rows * weights.shape[0], part):
-            total += part_loss
-            slope_sum += part_slope
-            gathered += part_gradient
+    for part_loss, part_slope, part_gradient in over_blocks(examples, part):
+        total += part_loss
+        slope_sum += part_slope
+        gathered += part_gradient
     return total, slope_sum, gathered
 
 
@@ -160,7 +174,7 @@ def chunk_groups(examples: Examples, cells: int) -> list[list[Chunk]]:
     whole = list(chunks(examples))
     count = 1 if cells < SMALL else min(threads(), len(whole))
     edges = [len(whole) * part // count for part in range(count + 1)]
-    return [whole[first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [whole[first:last] for first, last in pairwise(edges)]
 
 
 def over_chunks(examples: Examples, cells: int, work: Callable[[list[Chunk]], Part]) -> list[Part]:
@@ -198,7 +212,7 @@ def _sum_softmax(
 
 def softmax_in_place(scores: FloatArray, target: Any) -> tuple[FloatArray, FloatArray]:
     """Return the losses (n,) and the slopes (n, k), which take the place of ``scores``."""
-    row = np.arange(scores.shape[0])
+    row: NDArray[np.intp] = np.arange(scores.shape[0], dtype=np.intp)
     scores -= scores.max(axis=1, keepdims=True)
     chosen = scores[row, target]
     np.exp(scores, out=scores)
@@ -266,13 +280,13 @@ def exact_scores(examples: Examples, point: Point) -> Matrix:
         return out
     column = np.ascontiguousarray(weights[:, 0])
     scores = np.empty(examples.rows)
-    for block in examples:
-        target = scores[block.start : block.start + block.rows]
 
-        def part(start: int, stop: int) -> None:
-            kernels.scores_of(block.numbers, block.codes, column, float(intercept[0]), start, stop, target)
+    def part(block: Block, start: int, stop: int) -> None:
+        target = rows_of(block, scores)
+        kernels.scores_of(block.numbers, block.codes, column, float(intercept[0]), start, stop, target)
 
-        in_parts(block.rows, block.rows * column.shape[0], part)
+    for _ in over_blocks(examples, part):
+        pass
     out[:, 0] = scores
     return out
 
@@ -318,16 +332,14 @@ def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:
         parts = over_chunks(examples, examples.rows * gathered.size, work)
         return unfold(examples, np.sum(parts, axis=0), slopes.sum(axis=0))
     column = np.ascontiguousarray(slopes[:, 0])
-    for block in examples:
-        each = column[block.start : block.start + block.rows]
 
-        def part(start: int, stop: int) -> Vector:
-            gradient = np.zeros(examples.features)
-            kernels.gather(block.numbers, block.codes, each, start, stop, gradient)
-            return gradient
+    def part(block: Block, start: int, stop: int) -> Vector:
+        gradient = np.zeros(examples.features)
+        kernels.gather(block.numbers, block.codes, rows_of(block, column), start, stop, gradient)
+        return gradient
 
-        for gradient in in_parts(block.rows, block.rows * examples.features, part):
-            gathered[:, 0] += gradient
+    for gradient in over_blocks(examples, part):
+        gathered[:, 0] += gradient
     return unfold(examples, gathered, slopes.sum(axis=0))
 
 
@@ -341,9 +353,7 @@ def take(examples: Examples, rows: Any) -> Examples:
     numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
     codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
     weights = None if examples.weights is None else examples.weights[rows]
-    return replace(
-        examples, blocks=(Block(0, numbers, codes),), target=examples.target[rows], weights=weights
-    )
+    return replace(examples, blocks=(Block(0, numbers, codes),), target=examples.target[rows], weights=weights)
 
 
 def second_moments(examples: Examples, row_weights: Vector | None, exact: bool = False) -> Matrix:
@@ -365,7 +375,9 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
         weights = row_weights * examples.weights
     precision = np.dtype(np.float64) if exact else examples.dtype
     total = np.sum(
-        over_chunks(examples, examples.rows * p * p, lambda group: _number_moments(examples, weights, precision, group)),
+        over_chunks(
+            examples, examples.rows * p * p, lambda group: _number_moments(examples, weights, precision, group)
+        ),
         axis=0,
     )
     if m:
@@ -381,9 +393,7 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     return change @ whole @ change.T
 
 
-def _number_moments(
-    examples: Examples, weights: Vector | None, precision: np.dtype[Any], group: list[Chunk]
-) -> Matrix:
+def _number_moments(examples: Examples, weights: Vector | None, precision: np.dtype[Any], group: list[Chunk]) -> Matrix:
     """Return the sums of z z' over some chunks, in the rows and columns of the numbers and of the constant."""
     p, size = examples.numbers, examples.features + 1
     total = np.zeros((size, size))
@@ -406,25 +416,22 @@ def _number_moments(
 
 def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> None:
     p, m = examples.numbers, examples.levels
-    for block in examples:
-        each = weights[block.start : block.start + block.rows] if weights.size else NONE
 
-        def part(start: int, stop: int) -> tuple[Matrix, Matrix]:
-            cross, tables = np.zeros((m, p + 1)), np.zeros((m, m))
-            kernels.cross_moments(block.numbers, block.codes, each, start, stop, m, cross, tables)
-            return cross, tables
+    def part(block: Block, start: int, stop: int) -> tuple[Matrix, Matrix]:
+        cross, tables = np.zeros((m, p + 1)), np.zeros((m, m))
+        each = rows_of(block, weights) if weights.size else NONE
+        kernels.cross_moments(block.numbers, block.codes, each, start, stop, cross, tables)
+        return cross, tables
 
-        for cross, tables in in_parts(block.rows, block.rows * examples.features, part):
-            if not examples.applied:
-                cross[:, :p] -= np.outer(cross[:, p], examples.center)
-            total[:p, p:-1] += cross[:, :p].T
-            total[p:-1, -1] += cross[:, p]
-            total[p:-1, p:-1] += tables + np.diag(cross[:, p])
+    for cross, tables in over_blocks(examples, part):
+        if not examples.applied:
+            cross[:, :p] -= np.outer(cross[:, p], examples.center)
+        total[:p, p:-1] += cross[:, :p].T
+        total[p:-1, -1] += cross[:, p]
+        total[p:-1, p:-1] += tables + np.diag(cross[:, p])
 
 
-def survey(
-    numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray
-) -> Matrix:
+def survey(numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray) -> Matrix:
     """Return (3, p): per column the sums of x - shift, of its square, and of slope times x - shift."""
     p = numbers.shape[1]
     codes_free = numbers.shape[0] * p

@@ -7,7 +7,8 @@ offer by itself; it changes no value, so a kernel without it gives the same bits
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -22,8 +23,7 @@ READ, KEEP, DATA = 0, 3, 1
 """For reading; into the nearest cache; data rather than instructions."""
 
 
-@intrinsic
-def prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
+def _prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
     """Start loading the cache line of ``array[row, column]``."""
     del context
 
@@ -33,8 +33,8 @@ def prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
         places = [
             context.cast(builder, value, index, types.intp) for value, index in zip(arguments[1:], indices, strict=True)
         ]
-        address = cgutils.get_item_pointer(context, builder, kind, held, places)
-        address = builder.bitcast(address, cgutils.voidptr_t)
+        item: Any = cast("Any", cgutils).get_item_pointer(context, builder, kind, held, places)
+        address = builder.bitcast(item, cgutils.voidptr_t)
         number = ir.IntType(32)
         takes = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
         called = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], takes)
@@ -42,6 +42,9 @@ def prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, row, column), generate
+
+
+prefetch = cast("Callable[[FloatArray, int, int], None]", intrinsic(_prefetch))
 
 
 @inlined

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-# The arguments of a kernel are typed by the compiler at its first call.
-# ruff: noqa: ANN001, ANN201
-import numpy as np
+from downslope.engines.compiling import inlined, kernel
+from downslope.types import Matrix, Vector
 
-from downslope.engines.compiling import kernel
+
+@inlined
+def soft(value: float, amount: float) -> float:
+    """Move a number towards zero by ``amount``, stopping at zero."""
+    if value > amount:
+        return value - amount
+    if value < -amount:
+        return value + amount
+    return 0.0
 
 
 @kernel
-def coordinate_descent(hessian, gradient, start, penalties, sweeps, tolerance):
+def coordinate_descent(
+    hessian: Matrix, gradient: Vector, start: Vector, penalties: Vector, sweeps: int, tolerance: float
+) -> Vector:
     """Minimise ``g'(x - a) + (x - a)' H (x - a) / 2 + sum_j l1_j |x_j|`` from x = a = ``start``; return x.
 
     hessian: (d, d) float64. gradient, start: (d,). penalties: (d,), l1 of each coordinate.
-    The soft-threshold update of one coordinate is exact (Friedman, Hastie and Tibshirani 2010, eq. 5).
+    sweeps: most rounds over the coordinates. tolerance: a round in which no step lowered the quadratic by more
+    than half of it is the last. The soft-threshold update of one coordinate is exact (Friedman, Hastie and
+    Tibshirani 2010, eq. 5).
     """
     size = start.shape[0]
     x = start.copy()
@@ -27,13 +38,7 @@ def coordinate_descent(hessian, gradient, start, penalties, sweeps, tolerance):
                 continue
             target = x[j] - slope[j] / bend
             if penalties[j] > 0:
-                amount = penalties[j] / bend
-                if target > amount:
-                    target -= amount
-                elif target < -amount:
-                    target += amount
-                else:
-                    target = 0.0
+                target = soft(target, penalties[j] / bend)
             change = target - x[j]
             if change != 0.0:
                 x[j] = target

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-# The arguments of a kernel are typed by the compiler at its first call.
-# pyright: basic
-# ruff: noqa: ANN001, ANN201
 import numpy as np
 
 from downslope.engines.compiling import kernel
@@ -13,7 +10,9 @@ from downslope.types import FloatArray, Matrix, Vector
 
 
 @kernel
-def scale_rows(numbers, center, factor, start, stop, out):
+def scale_rows(
+    numbers: FloatArray, center: FloatArray, factor: FloatArray, start: int, stop: int, out: FloatArray
+) -> None:
     """Fill rows start .. stop of ``out`` with ``(x - center) * factor``, in the precision of ``center``."""
     p = numbers.shape[1]
     for i in range(start, stop):

@@ -7,6 +7,7 @@ together. Weights are one vector of d + 1, the intercept last.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def shrink_to_zero(weight: float, amount: float) -> float:
 def score_row(numbers: FloatArray, codes: Codes, weights: FloatArray, row: int) -> float:
     """Return ``x w + b`` of one row."""
     p = numbers.shape[1]
-    score = numbers.dtype.type(0)
+    score: Any = numbers.dtype.type(0)
     for j in range(p):
         score += numbers[row, j] * weights[j]
     for c in range(codes.shape[1]):
@@ -114,6 +115,14 @@ def least_shrinkage(numbers: FloatArray) -> float:
     return 1.0 - PATIENCE * (1.2e-7 if numbers.itemsize == 4 else 2.3e-16)
 
 
+@inlined
+def weigh(rows: Rows, row: int, slopes: FloatArray, losses: FloatArray) -> None:
+    """Multiply the first loss and slope by the weight of a row, if rows have weights."""
+    if rows.weights.shape[0] > 0:
+        losses[0] *= rows.weights[row]
+        slopes[0] *= rows.weights[row]
+
+
 @kernel
 def run_single_steps(
     rows: Rows, begin: int, end: int, loss: LossShape, penalty: Penalty, rates: Vector, weights: FloatArray,
@@ -142,9 +151,7 @@ def run_single_steps(
         scores[0] = score_row(numbers, codes, weights, row)
         targets[0] = rows.target[row]
         tile_losses(fast, loss.family, loss.low, loss.high, loss.width, scores, targets, losses, 1)
-        if rows.weights.shape[0] > 0:
-            losses[0] *= rows.weights[row]
-            scores[0] *= rows.weights[row]
+        weigh(rows, row, scores, losses)
         if not losses[0] <= limit:
             break
         total += losses[0]
