@@ -43,6 +43,7 @@ $(VENV)/.created:
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing Downslope into $(VENV) (about a minute, once)" >&2
 	@$(PIP) install --editable . --constraint constraints.txt
+	@$(BIN)/python -m downslope.engines.warming >&2
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt

@@ -16,7 +16,7 @@ from downslope.types import Matrix, Vector
 
 SINGULAR = 1e-13
 """Smallest squared pivot, relative to its diagonal, for which a Cholesky factor is worth its digits."""
-MEMORY = 10
+MEMORY = 20
 """Pairs of step and gradient change that L-BFGS keeps (Nocedal and Wright 2006, algorithm 7.4)."""
 
 
