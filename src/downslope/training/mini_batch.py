@@ -34,7 +34,7 @@ from downslope.types import FloatArray, JsonValue, Vector
 
 LOOKS = 16
 """Times an epoch is looked at, so that divergence is caught while it happens."""
-HALVINGS = (0.05, 0.15, 0.3, 0.5)
+HALVINGS = (0.05, 0.2, 0.5, 0.8)
 """Shares of the run after which the worse half of the lanes is dropped; at the end the best one stays."""
 
 
@@ -258,18 +258,26 @@ class Several:
 def _race(
     course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, start: Point
 ) -> tuple[Descent, Choice]:
-    """Run all candidate rates, halving the lanes on the way; return the best one's descent and the evidence."""
+    """Run all candidate rates, halving the lanes on the way; return the best one's descent and the evidence.
+
+    On the way a lane is judged by the mean of its iterates over half an epoch: the noise that a long step
+    leaves in the last iterate will go as the rate falls, and should not count against it.
+    """
     rates = candidate_rates(shape, "plain" if spec.rule == "auto" else spec.rule)
     limit = EXPLODED * max(log.start, 1e-300)
     lanes = Lanes.start(course.examples, course.objective, rates, course.rule, course.momentum, None, limit, start)
     evidence: dict[float, dict[str, JsonValue]] = {}
     looks = {max(1, round(share * course.epochs)) for share in HALVINGS} | {course.epochs}
-    updates, best = 0, (math.inf, start, float(rates[0]))
+    updates, best = 0, Leader(math.inf, start, float(rates[0]))
     for epoch in range(course.epochs):
         rows = order(course.examples.rows, course.seed, epoch)
-        if course.average and epoch >= course.averaging_from and lanes.averaged < 0:
+        whole = course.average and epoch >= course.averaging_from
+        if whole and lanes.averaged < 0:
             lanes.averaged = 0
-        for begin, end in course.pieces():
+        pieces = course.pieces()
+        for index, (begin, end) in enumerate(pieces):
+            if epoch + 1 in looks and epoch + 1 < course.epochs and index == len(pieces) // 2 and not whole:
+                lanes.averaged = 0
             count = -(-(end - begin) // course.batch)
             share = course.share(updates, count)
             lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
@@ -281,23 +289,36 @@ def _race(
         late = epoch + 1 in looks or log.seconds >= log.most_seconds or not lanes.alive.any()
         if late or lanes.rates.size == 1:
             lanes, best = _halve(course, lanes, evidence, log, epoch + 1, best)
-            current = best[2] * float(course.share(updates - 1, 1)[0])
-            ended, _ = _judge(course, judge, log, best[1], current, spec)
+            if not whole:
+                lanes.averaged = -1
+            current = best.rate * float(course.share(updates - 1, 1)[0])
+            ended, _ = _judge(course, judge, log, best.point, current, spec)
             if ended is not None:
-                return ended, _chosen(best[2], evidence, course)
+                return ended, _chosen(best.rate, evidence)
         if log.spent or not lanes.alive.any():
             break
     log.planned = True
     last = log.steps[-1]
-    return Descent(best[1], best[0], last.gap, last.gap_kind, False), _chosen(best[2], evidence, course)
+    return Descent(best.point, best.objective, last.gap, last.gap_kind, False), _chosen(best.rate, evidence)
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The best lane at the last look: where it stood, and its rate."""
+
+    objective: float
+    point: Point
+    rate: float
 
 
 def _halve(
-    course: Course, lanes: Lanes, evidence: dict[float, dict[str, JsonValue]], log: Logbook, epochs: int,
-    best: tuple[float, Point, float],
-) -> tuple[Lanes, tuple[float, Point, float]]:  # fmt: skip
-    """Drop the worse half of the lanes; return the rest and the best point so far of those still running."""
-    reached = lanes.objectives(course.examples, course.objective)
+    course: Course, lanes: Lanes, evidence: dict[float, dict[str, JsonValue]], log: Logbook, epochs: int, best: Leader
+) -> tuple[Lanes, Leader]:
+    """Drop the worse half of the lanes; return the rest and the best of those still running."""
+    points = [lanes.point(lane, average=True) for lane in range(lanes.rates.size)]
+    reached = np.array([
+        _objective(course, point) if alive else math.inf for point, alive in zip(points, lanes.alive, strict=True)
+    ])  # fmt: skip
     log.passes += lanes.rates.size
     for rate, value in zip(lanes.rates, reached, strict=True):
         evidence[float(rate)] = {
@@ -307,16 +328,20 @@ def _halve(
     ranked = np.argsort(reached, kind="stable")
     winner = int(ranked[0])
     if math.isfinite(reached[winner]):
-        best = float(reached[winner]), lanes.point(winner, average=course.average), float(lanes.rates[winner])
+        best = Leader(float(reached[winner]), points[winner], float(lanes.rates[winner]))
     kept = np.sort(ranked[: max(1, lanes.rates.size // 2)])
     return lanes.keep(kept), best
 
 
-def _chosen(rate: float, evidence: dict[float, dict[str, JsonValue]], course: Course) -> Choice:
+def _objective(course: Course, point: Point) -> float:
+    value = engine.evaluate(course.examples, course.objective, point).objective if point.finite else math.inf
+    return value if math.isfinite(value) else math.inf
+
+
+def _chosen(rate: float, evidence: dict[float, dict[str, JsonValue]]) -> Choice:
     candidates = tuple(evidence[each] for each in sorted(evidence, reverse=True))
     reason = (
         f"the lowest loss of {len(candidates)} rates run side by side on the same batches, the worse half dropped "
         f"{len(HALVINGS)} times"
     )
-    del course
     return Choice("learning_rate", rate, reason, candidates)
