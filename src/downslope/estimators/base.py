@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from downslope.estimators.conventions import check_finite, read_features, seed_of
-from downslope.estimators.features import Coordinates, examples_of, examples_of_dummies
+from downslope.estimators.features import Coordinates, examples_of
 from downslope.estimators.parameters import spec_of
 from downslope.estimators.recording import Trained, run_of
 from downslope.estimators.stream import Rows, Stream, advance, to_model
@@ -79,33 +79,23 @@ class GradientDescentEstimator(BaseEstimator):
         """Train, and keep what came of it."""
         spec = self._spec()
         loss, outputs = self._resolved_loss()
-        center, scale = spec.standardize and spec.fit_intercept, spec.standardize
-        apart = None
-        if spec.method in READ_WHOLE:
-            apart = examples_of_dummies(features, target, weights, center=center, scale=scale)
-        if apart is None:
-            examples, coordinates = examples_of(
-                features, target, weights, center=center, scale=scale, free=_free(spec)
-            )
-            place = np.arange(features.shape[1])
-        else:
-            examples, coordinates, place = apart
-        start = None
+        encoded = examples_of(
+            features, target, weights, center=spec.standardize and spec.fit_intercept, scale=spec.standardize,
+            free=_free(spec), whole=spec.method in READ_WHOLE,
+        )  # fmt: skip
+        coordinates, start = encoded.coordinates, None
         if self.warm_start and hasattr(self, "coef_"):
             coefficients, intercept = self._columns()
             if coefficients.shape == (features.shape[1], outputs):
-                start = _rearranged(to_model(coefficients, intercept, coordinates), place)
-        numbers = place[: examples.numbers]
+                start = encoded.to_features(to_model(coefficients, intercept, coordinates))
         training = train(
-            examples, spec, loss, outputs, watch=self._watch(), start=start,
-            origin=(coordinates.center[numbers], coordinates.finite_scale[numbers]),
+            encoded.examples, spec, loss, outputs, watch=self._watch(), start=start, origin=encoded.origin
         )  # fmt: skip
-        if apart is not None:
-            training = replace(training, point=_in_columns(training.point, place))
+        training = replace(training, point=encoded.to_columns(training.point))
         self._stream = Stream.empty(features.shape[1])
         if spec.standardize:
-            self._stream = Stream.after_fit(coordinates, examples.weight_sum, examples.rows)
-        self._keep(spec, training, coordinates, examples.rows)
+            self._stream = Stream.after_fit(coordinates, encoded.examples.weight_sum, encoded.examples.rows)
+        self._keep(spec, training, coordinates, encoded.examples.rows)
 
     def _continue(self, rows: Rows) -> None:
         """Take one pass of mini-batch steps over some rows, and keep what came of it."""
@@ -166,18 +156,6 @@ def _free(spec: Spec) -> bool:
         ("scaled", *("auto",) * 3),
     )
     return scaled and spec.loss == "squared" and spec.l1 == 0 and spec.l2 in ("auto", 0)
-
-
-def _rearranged(point: Point, place: NDArray[np.intp]) -> Point:
-    """Return a point of the array's columns as one of the model features, which are the columns ``place``."""
-    return Point(np.where(place[:, None] >= 0, point.weights[place], 0.0), point.intercept)
-
-
-def _in_columns(point: Point, place: NDArray[np.intp]) -> Point:
-    """Return the point that ``_rearranged`` was given."""
-    weights = np.zeros((int(place.max()) + 1, point.intercept.shape[0]))
-    weights[place[place >= 0]] = point.weights[place >= 0]
-    return Point(weights, point.intercept)
 
 
 def _pinned(point: Point, spec: Spec, softmax: bool) -> Point:

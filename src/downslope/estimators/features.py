@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
-from downslope.engines.dummies import find_dummies
+from downslope.engines.dummies import Dummies, find_dummies
 from downslope.engines.scaling import standardise
 from downslope.estimators.conventions import check_finite
+from downslope.models.linear import Point
 from downslope.types import FloatArray, Vector
 
 SMALL_TABLE = 4_000_000
@@ -57,54 +57,76 @@ class Coordinates:
         return np.where(np.isfinite(self.scale), self.scale, 1.0)
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """An array as examples.
+
+    coordinates: in the order of the array's columns. place: (d,) the column that each model feature is, -1 for
+    the level that pads the codes.
+    """
+
+    examples: Examples
+    coordinates: Coordinates
+    place: NDArray[np.intp]
+
+    @property
+    def origin(self) -> tuple[Vector, Vector]:
+        """Return the centre and the scale of the number features."""
+        numbers = self.place[: self.examples.numbers]
+        return self.coordinates.center[numbers], self.coordinates.finite_scale[numbers]
+
+    def to_features(self, point: Point) -> Point:
+        """Return a point of the array's columns as one of the model features."""
+        return Point(np.where(self.place[:, None] >= 0, point.weights[self.place], 0.0), point.intercept)
+
+    def to_columns(self, point: Point) -> Point:
+        """Return the point that ``to_features`` was given."""
+        weights = np.zeros((self.coordinates.center.shape[0], point.intercept.shape[0]))
+        real = self.place >= 0
+        weights[self.place[real]] = point.weights[real]
+        return Point(weights, point.intercept)
+
+
 def examples_of(
-    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool, free: bool
-) -> tuple[Examples, Coordinates]:
-    """Return the examples of an array (n, p) and their coordinates; raises ValueError where it is not finite.
+    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool, free: bool, whole: bool
+) -> Encoded:
+    """Return an array (n, p) as examples; raises ValueError where it is not finite.
 
     center: subtract the mean. scale: divide by the deviation (the root mean square without ``center``).
     free: nothing depends on the scale but rounding, so a small table may have a scale near the deviation.
+    whole: the examples are read in whole passes, for which one-hot columns are better held as codes.
     """
     small = features.size <= SMALL_TABLE
     if small and not features.flags.writeable:
         features = features.copy()  # a kernel would be compiled once more for what it may not write to
+    if whole and not small and features.flags.c_contiguous:
+        found = find_dummies(features)
+        if found is not None:
+            return _from_dummies(found, target, weights, center=center, scale=scale)
     coordinates = measure(features, weights, center=center, scale=scale)
     if free and scale and small:
         coordinates = coordinates.short()
-    return encode(features, target, weights, coordinates), coordinates
+    return Encoded(encode(features, target, weights, coordinates), coordinates, np.arange(features.shape[1], dtype=np.intp))
 
 
-def examples_of_dummies(
-    features: FloatArray, target: Vector, weights: Vector | None, *, center: bool, scale: bool
-) -> tuple[Examples, Coordinates, NDArray[np.intp]] | None:
-    """Return a large array taken apart into numbers and codes, or None where it holds too few dummies.
-
-    Also its coordinates, in the order of the array's columns, and for each model feature the column that it
-    is, -1 for the level that pads the codes.
-    """
-    if features.size <= SMALL_TABLE or not features.flags.c_contiguous:
-        return None
-    found = find_dummies(features)
-    if found is None:
-        return None
+def _from_dummies(found: Dummies, target: Vector, weights: Vector | None, *, center: bool, scale: bool) -> Encoded:
+    """Return the examples of an array that was taken apart into numbers and codes."""
     numbers = measure(found.numbers, weights, center=center, scale=scale)
-    count = found.columns.size
+    count, total = found.columns.size, target.shape[0] if weights is None else float(weights.sum())
     each = [np.bincount(column, weights=weights, minlength=count + 1)[:count] for column in found.codes.T]
-    active = np.sum(each, axis=0) / (features.shape[0] if weights is None else weights.sum())
+    active = np.sum(each, axis=0) / total
     width = found.high - found.low
-    levels = _coordinates(
-        found.low + width * active, width**2 * active * (1.0 - active), center=center, scale=scale
-    )
+    levels = _coordinates(found.low + width * active, width**2 * active * (1.0 - active), center=center, scale=scale)
     place = np.concatenate([found.number_columns, found.columns, [-1]]).astype(np.intp)
-    whole = Coordinates(np.empty(features.shape[1]), np.empty(features.shape[1]))
-    whole.center[place[:-1]] = np.concatenate([numbers.center, levels.center])
-    whole.scale[place[:-1]] = np.concatenate([numbers.scale, levels.scale])
-    stored, applied = _numbers(found.numbers, numbers, found.numbers.dtype)
+    middle, size = np.empty(place.size - 1), np.empty(place.size - 1)
+    middle[place[:-1]] = np.concatenate([numbers.center, levels.center])
+    size[place[:-1]] = np.concatenate([numbers.scale, levels.scale])
+    stored = ((found.numbers - numbers.center) / numbers.scale).astype(found.numbers.dtype)
     examples = Examples(
-        (Block(0, stored, found.codes),), count + 1, target, weights, numbers.center, numbers.scale, applied,
+        (Block(0, stored, found.codes),), count + 1, target, weights, numbers.center, numbers.scale, True,
         np.append(width / levels.scale, 0.0), np.append((found.low - levels.center) / levels.scale, 0.0),
     )  # fmt: skip
-    return examples, whole, place
+    return Encoded(examples, Coordinates(middle, size), place)
 
 
 def encode(features: FloatArray, target: Vector, weights: Vector | None, coordinates: Coordinates) -> Examples:
@@ -114,13 +136,9 @@ def encode(features: FloatArray, target: Vector, weights: Vector | None, coordin
     return Examples((block,), 0, target, weights, coordinates.center, coordinates.scale, applied)
 
 
-def _numbers(
-    features: FloatArray, coordinates: Coordinates, precision: np.dtype[Any] | None = None
-) -> tuple[FloatArray, bool]:
-    """Return the numbers to train on, and whether they are model features already; precision: kept if given."""
+def _numbers(features: FloatArray, coordinates: Coordinates) -> tuple[FloatArray, bool]:
+    """Return the numbers to train on, and whether they are model features already."""
     center, scale = coordinates.center, coordinates.scale
-    if precision is not None:
-        return ((features - center) / scale).astype(precision), True
     unchanged = not center.any() and bool((scale == 1.0).all())
     if features.size <= SMALL_TABLE:
         plain = np.ascontiguousarray(features)

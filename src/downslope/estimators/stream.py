@@ -163,11 +163,7 @@ def _settle(
     if rule < ADAGRAD:
         choice = _rate_by_theory(examples, objective, rule, min(stream.batch or examples.rows, examples.rows), spec)
     elif math.isnan(stream.rate):
-        raced = train(
-            examples, replace(known, method="mini-batch", batch_size=stream.batch or examples.rows, epochs=1),
-            loss, outputs,
-        )  # fmt: skip
-        choice = next(each for each in raced.choices if each.name == "learning_rate")
+        choice = _rate_by_race(examples, known, loss, outputs, stream.batch or examples.rows)
     else:
         return stream, objective, tuple(choices)
     return replace(stream, rate=float(choice.value)), objective, (*choices, choice)
@@ -199,6 +195,13 @@ def _rate_by_theory(examples: Examples, objective: Objective, rule: int, batch: 
         f"curvature of the loss {bend:.3g}"
     )
     return Choice("learning_rate", rate, reason)
+
+
+def _rate_by_race(examples: Examples, spec: Spec, loss: str, outputs: int, batch: int) -> Choice:
+    known = replace(spec, method="mini-batch", batch_size=batch, epochs=1)
+    finite = np.where(np.isfinite(examples.scale), examples.scale, 1.0)
+    raced = train(examples, known, loss, outputs, origin=(examples.center, finite))
+    return next(each for each in raced.choices if each.name == "learning_rate")
 
 
 def _bend(examples: Examples, objective: Objective) -> float:
