@@ -115,14 +115,6 @@ def least_shrinkage(numbers: FloatArray) -> float:
     return 1.0 - PATIENCE * (1.2e-7 if numbers.itemsize == 4 else 2.3e-16)
 
 
-@inlined
-def weigh(rows: Rows, row: int, slopes: FloatArray, losses: FloatArray) -> None:
-    """Multiply the first loss and slope by the weight of a row, if rows have weights."""
-    if rows.weights.shape[0] > 0:
-        losses[0] *= rows.weights[row]
-        slopes[0] *= rows.weights[row]
-
-
 @kernel
 def run_single_steps(
     rows: Rows, begin: int, end: int, loss: LossShape, penalty: Penalty, rates: Vector, weights: FloatArray,
@@ -130,13 +122,15 @@ def run_single_steps(
 ) -> tuple[int, float]:  # fmt: skip
     """Run plain steps of one example each, without l1; return (updates done, summed loss) as ``run_steps`` does.
 
-    Scoring, loss and step of one example are three short loops with nothing between them.
+    Scoring, loss and step of one example are three short loops with nothing between them: even an inlined call
+    that takes arrays can cost as much as the step, for counting who holds them.
     """
-    numbers, codes = rows.numbers, rows.codes
+    numbers, codes, target, example_weights, order = rows
     p = numbers.shape[1]
     q = codes.shape[1]
     d = weights.shape[0] - 1
     fast = numbers.itemsize == 4
+    weighted = example_weights.shape[0] > 0
     scores = np.empty(1, numbers.dtype)
     targets = np.empty(1, numbers.dtype)
     losses = np.empty(1, numbers.dtype)
@@ -146,12 +140,14 @@ def run_single_steps(
     done = 0
     for i in range(begin, end):
         if i + AHEAD < end:
-            prefetch_row(numbers, rows.order[i + AHEAD])
-        row = rows.order[i]
+            prefetch_row(numbers, order[i + AHEAD])
+        row = order[i]
         scores[0] = score_row(numbers, codes, weights, row)
-        targets[0] = rows.target[row]
+        targets[0] = target[row]
         tile_losses(fast, loss.family, loss.low, loss.high, loss.width, scores, targets, losses, 1)
-        weigh(rows, row, scores, losses)
+        weight = numbers.dtype.type(example_weights[row] if weighted else 1.0)
+        losses[0] *= weight
+        scores[0] *= weight
         if not losses[0] <= limit:
             break
         total += losses[0]
