@@ -35,7 +35,7 @@ SOURCES = (
     "quadratic.py",
     "scaling.py",
     "stepping.py",
-    "../losses.py",
+    "../losses/loss.py",
     "../steps.py",
 )
 """What shapes the machine code; the last two give it their constants."""
