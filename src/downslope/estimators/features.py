@@ -106,7 +106,8 @@ def examples_of(
     coordinates = measure(features, weights, center=center, scale=scale)
     if free and scale and small:
         coordinates = coordinates.short()
-    return Encoded(encode(features, target, weights, coordinates), coordinates, np.arange(features.shape[1], dtype=np.intp))
+    place = np.arange(features.shape[1], dtype=np.intp)
+    return Encoded(encode(features, target, weights, coordinates), coordinates, place)
 
 
 def _from_dummies(found: Dummies, target: Vector, weights: Vector | None, *, center: bool, scale: bool) -> Encoded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -65,4 +66,10 @@ def _interval(setting: Setting) -> Any:
 def spec_of(parameters: Mapping[str, Any], loss: str, seed: int, **others: Any) -> Spec:
     """Return the Spec that an estimator's parameters ask for; raises OptionError for pairs that exclude each other."""
     shared = {setting: parameters[name] for name, setting in SPEC_NAMES.items()}
-    return Spec(loss=loss, seed=seed, holdout=0.0, **shared, **others)
+    return _spec(loss=loss, seed=seed, holdout=0.0, **shared, **others)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _spec(**settings: Any) -> Spec:
+    """Return the Spec of some settings, checked once: a small fit takes about as long as the check."""
+    return Spec(**settings)

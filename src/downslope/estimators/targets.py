@@ -47,7 +47,8 @@ def classes_of(target: NDArray[Any]) -> tuple[NDArray[Any], Vector]:
     else:
         classes, indices = _tabled(whole, target.dtype)
     if classes.shape[0] < 2:
-        message = f"a classifier needs at least two classes, but y is one class, {classes[:1].tolist()[0]!r}, in every row"
+        only = classes[:1].tolist()[0]
+        message = f"a classifier needs at least two classes, but y is one class, {only!r}, in every row"
         raise TargetError(message)
     return classes, indices.astype(np.float64)
 
@@ -78,7 +79,8 @@ def indices_in(classes: NDArray[Any], target: NDArray[Any]) -> Vector:
     """Return the index of each row's class among known classes; raises TargetError for a class not among them."""
     unknown = np.setdiff1d(target, classes)
     if unknown.size:
-        message = f"y holds the class {unknown[:1].tolist()[0]!r}, which is not among the classes of the first partial_fit"
+        first = unknown[:1].tolist()[0]
+        message = f"y holds the class {first!r}, which is not among the classes of the first partial_fit"
         raise TargetError(message)
     return np.searchsorted(classes, target).astype(np.float64)
 
