@@ -13,13 +13,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigvalsh
 
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature
-from downslope.types import Matrix, Vector
+from downslope.types import Indices, Matrix, Vector
 
 WIDE = 4000
 """Features above which second moments are kept on the diagonal only (128 MB of float64 at the limit)."""
@@ -47,7 +46,7 @@ class Moments:
     factor: Vector | None = None
 
 
-def sample_rows(examples: Examples, count: int, seed: int) -> Vector:
+def sample_rows(examples: Examples, count: int, seed: int) -> Indices:
     """Return ``count`` distinct global rows, ascending."""
     return np.sort(np.random.default_rng(seed).choice(examples.rows, size=count, replace=False, shuffle=False))
 
@@ -81,9 +80,7 @@ def exact_diagonal(examples: Examples) -> Vector:
     diagonal[-1] = 1.0
     shift = examples.center.astype(examples.dtype) if not examples.applied else np.zeros(p, examples.dtype)
     for block in examples:
-        weights = engine.NONE if examples.weights is None else examples.weights[
-            block.start : block.start + block.rows
-        ]
+        weights = engine.NONE if examples.weights is None else engine.rows_of(block, examples.weights)
         if p:
             diagonal[:p] += engine.survey(block.numbers, engine.NONE, weights, shift)[1]
         for c in range(block.codes.shape[1]):
@@ -207,9 +204,9 @@ def shape_of(
         largest = largest_by_power(examples, bend) + objective.l2
         unknown = float("nan")
         return Curvature(largest, unknown, unknown, unknown, 2.0 / largest)
-    after = before = eigvalsh(hessian_at_start(moments.matrix, objective, bend))
+    after = before = np.linalg.eigvalsh(hessian_at_start(moments.matrix, objective, bend))
     if bool(center.any()) or bool((scale != 1).any()):
-        before = eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
+        before = np.linalg.eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
     return Curvature(
         float(after[-1]), float(max(after[0], 0.0)), condition(before), condition(after),
         2.0 / float(after[-1]) if after[-1] > 0 else math.inf,

@@ -368,7 +368,7 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
         numbers = examples.blocks[0].numbers.astype(np.float64, copy=False)
         moments = np.ones((p + 1, p + 1))
         moments[:p, :p] = numbers.T @ numbers / examples.rows
-        moments[:p, -1] = moments[-1, :p] = numbers.sum(axis=0) / examples.rows
+        moments[:p, -1] = moments[-1, :p] = np.ones(examples.rows) @ numbers / examples.rows
         return moments
     weights = examples.weights if row_weights is None else row_weights
     if row_weights is not None and examples.weights is not None:
@@ -403,7 +403,7 @@ def _number_moments(examples: Examples, weights: Vector | None, precision: np.dt
         away = numbers if examples.applied else numbers - center
         if weights is None:
             total[:p, :p] += away.T @ away
-            total[:p, -1] += away.sum(axis=0, dtype=np.float64)
+            total[:p, -1] += np.ones(away.shape[0], away.dtype) @ away
             total[-1, -1] += away.shape[0]
         else:
             each = weights[rows].astype(precision)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import eigh
 
 from downslope.certificate import Bound, certify, quadratic_bound
 from downslope.choices.curvature import WIDE
@@ -67,7 +66,7 @@ def half_inverse(moments: Matrix, objective: Objective) -> Matrix:
     hessian[weights, weights] += objective.l2
     unit = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     unit = np.where(unit > 0, 1.0 / np.where(unit > 0, unit, 1.0), 0.0)
-    values, vectors = eigh(hessian * np.outer(unit, unit), check_finite=False)
+    values, vectors = np.linalg.eigh(hessian * np.outer(unit, unit))
     kept = values > values[-1] * size * SINGULAR
     return unit[:, None] * vectors[:, kept] / np.sqrt(values[kept])
 
