@@ -6,7 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,15 @@ PLANNED = ("mini-batch", "stochastic")
 """Methods that run for a planned number of epochs, so that ending by budget is no surprise."""
 
 
+MOST_CHECKED = 256
+_CHECKED: set[tuple[Any, ...]] = set()
+"""Sets of parameters that were found to be allowed."""
+
+
 class GradientDescentEstimator(BaseEstimator):
     """A linear model trained by gradient descent on an array in memory."""
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
     random_state: int | np.random.RandomState | None
     warm_start: bool
     verbose: int | bool
@@ -71,6 +77,19 @@ class GradientDescentEstimator(BaseEstimator):
         tags = cast("Any", super().__sklearn_tags__())
         tags.input_tags.sparse = False
         return tags
+
+    def _validate_params(self) -> None:
+        """Check the parameters, each set of them once: a small fit takes about as long as the check."""
+        values = tuple(self.__dict__[name] for name in self._parameter_constraints)
+        plain = all(value is None or isinstance(value, str | int | float) for value in values)
+        key = (type(self), values, tuple(map(type, values)))
+        if plain and key in _CHECKED:
+            return
+        cast("Any", super())._validate_params()
+        if plain:
+            if len(_CHECKED) >= MOST_CHECKED:
+                _CHECKED.clear()
+            _CHECKED.add(key)
 
     def _make_spec(self, loss: str, **others: Any) -> Spec:
         return spec_of(self.__dict__, loss, seed_of(self.random_state), **others)

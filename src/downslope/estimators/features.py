@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
 from downslope.engines.dummies import Dummies, find_dummies
-from downslope.engines.scaling import standardise
+from downslope.engines.scaling import moments_about, standardise
 from downslope.estimators.conventions import check_finite
 from downslope.models.linear import Point
 from downslope.types import FloatArray, Vector
@@ -162,10 +162,12 @@ def _far(features: FloatArray, coordinates: Coordinates) -> bool:
 def measure(features: FloatArray, weights: Vector | None, *, center: bool, scale: bool) -> Coordinates:
     """Return the coordinates of an array (n, p) by one pass, which finds what is not finite too."""
     shift = _shift(features)
-    sums = np.zeros((3, features.shape[1]))
-    each = engine.NONE if weights is None else weights
+    sums = np.zeros((2, features.shape[1]))
     for rows, part in _contiguous_parts(features):
-        sums += engine.survey(part, engine.NONE, each[rows] if each.size else each, shift.astype(features.dtype))
+        if weights is None:
+            sums += moments_about(part, shift)
+        else:
+            sums += engine.survey(part, engine.NONE, weights[rows], shift)[:2]
     total = features.shape[0] if weights is None else float(weights.sum())
     if not np.isfinite(sums).all():
         check_finite(features)
@@ -174,14 +176,14 @@ def measure(features: FloatArray, weights: Vector | None, *, center: bool, scale
     return _coordinates(shift + offset, np.maximum(sums[1] / total - offset**2, 0.0), center=center, scale=scale)
 
 
-def _shift(features: FloatArray) -> Vector:
+def _shift(features: FloatArray) -> FloatArray:
     """Return a point near the mean, and on the value itself where a column does not change at first."""
-    head = features[:HEAD]
-    first = head[0].astype(np.float64)
-    with np.errstate(all="ignore"):
-        mean: Vector = head.mean(axis=0, dtype=np.float64)
-    shift: Vector = np.where((head == head[0]).all(axis=0), first, mean)
-    return np.where(np.isfinite(shift), shift, 0.0).astype(features.dtype).astype(np.float64)
+    first = np.ascontiguousarray(features[0])
+    head = np.ascontiguousarray(features[:HEAD])
+    apart, squares = moments_about(head, first)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(squares > 0, first + apart / head.shape[0], first)
+    return np.where(np.isfinite(mean), mean, 0.0).astype(features.dtype)
 
 
 def _contiguous_parts(features: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
