@@ -87,8 +87,8 @@ def certify(
     """Return a Bound of F at ``point``: two float64 reads of the data.
 
     objective gives the slopes; where it is the rounded stand-in of a cornered loss, ``true`` is the objective
-    that is bounded. slopes: (n, k) to bound with, where the method knows better ones than ``l'(s)``. half: (d + 1 or d, r) with
-    ``H^-1 = half half'``, of a squared loss with l1 = 0, which proves without a penalty.
+    that is bounded. slopes: (n, k) to bound with, where the method knows better ones than ``l'(s)``. half: (d + 1
+    or d, r) with ``H^-1 = half half'``, of a squared loss with l1 = 0, which proves without a penalty.
     """
     true = true or objective
     scores = engine.exact_scores(examples, point)
@@ -176,8 +176,10 @@ def _quadratic_distance(gradient: Point, half: Matrix) -> float:
 def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -> Vector:
     """Return the shift (k,) of a softmax's intercepts that balances its slopes, by Newton steps on the scores."""
     shift = np.zeros(objective.outputs)
-    share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
-        examples.weights / examples.weight_sum
+    share = (
+        np.full(examples.rows, 1.0 / examples.rows)
+        if examples.weights is None
+        else (examples.weights / examples.weight_sum)
     )
     norm = np.inf
     for _ in range(INTERCEPT_STEPS):
@@ -193,9 +195,7 @@ def _solve_intercept(examples: Examples, objective: Objective, scores: Matrix) -
     return shift
 
 
-def _dual(
-    examples: Examples, objective: Objective, slopes: Matrix, sums: Matrix, conjugate: float | None
-) -> float:
+def _dual(examples: Examples, objective: Objective, slopes: Matrix, sums: Matrix, conjugate: float | None) -> float:
     """Return D at the slopes, made feasible first; conjugate: that of the slopes as they come, where known."""
     if objective.l1 == 0 and objective.l2 == 0:
         return -np.inf
@@ -241,8 +241,10 @@ def _balance_signs(examples: Examples, slopes: Matrix) -> Matrix:
 
 def _balance_classes(examples: Examples, slopes: Matrix) -> Matrix:
     """Mix a constant distribution into the probabilities so that each class is predicted as often as it occurs."""
-    share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
-        examples.weights / examples.weight_sum
+    share = (
+        np.full(examples.rows, 1.0 / examples.rows)
+        if examples.weights is None
+        else (examples.weights / examples.weight_sum)
     )
     frequency = np.bincount(examples.target.astype(np.intp), weights=share, minlength=slopes.shape[1])
     excess = share @ slopes

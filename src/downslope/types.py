@@ -32,5 +32,8 @@ Matrix: TypeAlias = "NDArray[np.float64]"
 Codes: TypeAlias = "NDArray[np.int32]"
 """Level indices, shape (n, q), each already offset so that it points into the m levels."""
 
+Indices: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
+"""Global indices of rows, shape (rows,)."""
+
 JsonValue: TypeAlias = Any
 """What ``json.dumps`` takes: None, bool, int, float, str, and lists and string-keyed dicts of them."""

@@ -18,7 +18,7 @@ from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature
-from downslope.types import Indices, Matrix, Vector
+from downslope.types import FloatArray, Indices, Matrix, Vector
 
 WIDE = 4000
 """Features above which second moments are kept on the diagonal only (128 MB of float64 at the limit)."""
@@ -213,7 +213,7 @@ def shape_of(
     )  # fmt: skip
 
 
-def condition(values: Vector) -> float:
+def condition(values: FloatArray) -> float:
     """Return largest over smallest of ascending eigenvalues, inf where the smallest is rounding."""
     floor = values[-1] * values.size * np.finfo(np.float64).eps
     return float(values[-1] / values[0]) if values[0] > floor else math.inf

@@ -65,7 +65,7 @@ def candidate_rates(shape: Curvature, rule: str, count: int = LANES) -> Vector:
     """
     own_size = rule in ("plain", "momentum", "nesterov")
     highest = 2.0 * shape.stability_limit if own_size and math.isfinite(shape.stability_limit) else 1.0
-    return highest / SPREAD ** np.arange(count)
+    return highest / SPREAD ** np.arange(count, dtype=np.float64)
 
 
 def _by_race(examples: Examples, objective: Objective, shape: Curvature, rule: str, spec: Spec) -> Choice:

@@ -18,12 +18,13 @@ def choose_method(examples: Examples, objective: Objective, spec: Spec) -> tuple
         if wanted or spec.rule != "auto"
     ]
     if asked:
-        reason = "a batch size was given" if asked[0] == "mini-batch" and spec.batch_size != "auto" else (
-            "a rule or a learning rate was given, and scaled steps choose their own"
-        )
+        reason = "a rule or a learning rate was given, and scaled steps choose their own"
+        if spec.batch_size != "auto":
+            reason = "a batch size was given"
         return asked[0], Choice("method", asked[0], reason)
-    size = "the diagonal of the Hessian" if examples.features > WIDE else (
-        f"a Hessian of {examples.features + 1} x {examples.features + 1}"
-    )
+    size = f"a Hessian of {examples.features + 1} x {examples.features + 1}"
+    if examples.features > WIDE:
+        size = "the diagonal of the Hessian"
     shape = "a bowl, its corners rounded" if objective.loss.cornered else "a bowl"
-    return "scaled", Choice("method", "scaled", f"the objective is {shape}, and {size} costs about as much as a few passes")
+    reason = f"the objective is {shape}, and {size} costs about as much as a few passes"
+    return "scaled", Choice("method", "scaled", reason)

@@ -17,7 +17,8 @@ def constant_start(examples: Examples, objective: Objective) -> Point:
     if not objective.intercept:
         return point
     if objective.softmax:
-        counts = np.bincount(examples.target.astype(np.intp), weights=examples.weights, minlength=objective.outputs)
+        classes = examples.target.astype(np.intp)
+        counts: Vector = np.bincount(classes, examples.weights, objective.outputs).astype(np.float64)
         logs = np.log(np.maximum(counts / counts.sum(), RARE))
         return Point(point.weights, logs - logs.mean())
     best = [
@@ -33,8 +34,8 @@ def middle(values: Vector, weights: Vector | None) -> float:
         return float(np.median(values))
     ranked = np.argsort(values, kind="stable")
     ranked = ranked[weights[ranked] > 0]
-    passed = np.cumsum(weights[ranked])
-    half = 0.5 * passed[-1]
+    passed: Vector = np.cumsum(weights[ranked])
+    half = 0.5 * float(passed[-1])
     lower = ranked[np.searchsorted(passed, half * (1 - 1e-12))]
     upper = ranked[min(int(np.searchsorted(passed, half * (1 + 1e-12), side="right")), ranked.size - 1)]
     return 0.5 * float(values[lower] + values[upper])

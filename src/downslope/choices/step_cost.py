@@ -27,7 +27,7 @@ SMALL, LARGE = 8, 1024
 """Batch sizes at which a pass is timed; their difference is what the steps themselves cost."""
 TRIES = 5
 
-MEASURED: dict[str, "StepCost"] = {}
+MEASURED: dict[str, StepCost] = {}
 """What this process has measured or read, for where nothing can be kept on disk."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.types import Indices
+
 _INT32_MOST = 2**31 - 1
 
 
-def order(rows: int, seed: int, epoch: int) -> NDArray[np.int32] | NDArray[np.int64]:
+def order(rows: int, seed: int, epoch: int) -> Indices:
     """Return the order of the examples in one epoch, a permutation of 0 .. rows - 1.
 
     It depends on the three arguments alone. int32 where the indices fit, else int64.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.losses import Loss
-from downslope.types import Codes, FloatArray, Vector
+from downslope.types import Codes, FloatArray, Indices, Vector
 
-Indices = NDArray[np.int32] | NDArray[np.int64]
-Counts = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Counts: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
 
 
 class Rows(NamedTuple):

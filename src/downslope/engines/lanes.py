@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from downslope.engines.arguments import Counts, Flags, Indices, LossShape, Penalty, Rows, Rule, State
+from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
 from downslope.engines.compiling import inlined, kernel
 from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, single
 from downslope.engines.kernels import loss_and_slope
 from downslope.engines.prefetch import prefetch_row
 from downslope.losses import LOG, SOFTMAX
 from downslope.steps import ADAGRAD, ADAM, BETA_FIRST, BETA_SECOND, DECAY, EPSILON, MOMENTUM, NESTEROV, PLAIN
-from downslope.types import Codes, FloatArray, Vector
+from downslope.types import Codes, FloatArray, Indices, Vector
 
 TILE = 64
 

@@ -9,9 +9,9 @@ import numpy as np
 from downslope.data.blocks import Block, Examples
 from downslope.engines import lanes as compiled
 from downslope.engines import linear as engine
-from downslope.engines.arguments import Counts, Flags, Indices, LossShape, Penalty, Rows, Rule, State
+from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
 from downslope.models.linear import Objective, Point
-from downslope.types import FloatArray, Vector
+from downslope.types import FloatArray, Indices, Vector
 
 EXPLODED = 1e6
 """A batch loss this many times that of the start ends a lane at once."""

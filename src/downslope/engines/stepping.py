@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from downslope.engines.arguments import Indices, LossShape, Penalty, Rows, Rule, State
+from downslope.engines.arguments import LossShape, Penalty, Rows, Rule, State
 from downslope.engines.compiling import inlined, kernel
 from downslope.engines.kernels import tile_losses
 from downslope.engines.prefetch import prefetch_row
 from downslope.steps import ADAGRAD, ADAM, BETA_FIRST, BETA_SECOND, DECAY, EPSILON, MOMENTUM, NESTEROV, PLAIN, RMSPROP
-from downslope.types import Codes, FloatArray, Vector
+from downslope.types import Codes, FloatArray, Indices, Vector
 
 AHEAD = 8
 """Examples between asking for a row and using it: more than the latency of memory over the time of a step."""

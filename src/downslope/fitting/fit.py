@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope import __version__
 from downslope.choices.start import constant_start
@@ -214,8 +215,6 @@ def predict(run: Run | str | Path, source: object, *, sql: str | None = None, ru
     Adds ``prediction`` and, for a probabilistic loss, ``probability CLASS`` for each class. Raises RunError
     for a run that cannot be read, ColumnError for a table without the model's columns.
     """
-    import pyarrow as pa
-
     found = run if isinstance(run, Run) else load(run, runs)
     model = found.model
     if not isinstance(model, LinearModel):
@@ -227,16 +226,17 @@ def predict(run: Run | str | Path, source: object, *, sql: str | None = None, ru
     added: dict[str, Any] = {"prediction": _arrow_values(model.respond(scores))}
     chances: Matrix | None = model.probabilities(scores)
     if chances is not None:
-        added |= {f"probability {name}": pa.array(chances[:, k]) for k, name in enumerate(model.classes)}
+        added |= {f"probability {name}": _arrow_values(chances[:, k]) for k, name in enumerate(model.classes)}
     for name, values in added.items():
         result = result.append_column(_free_name(name, result.column_names), values)
     return result
 
 
-def _arrow_values(values: Any) -> Any:
-    import pyarrow as pa
+def _arrow_values(values: NDArray[Any]) -> Any:
+    import pyarrow
 
-    return pa.array(values.tolist() if values.dtype == object else values)
+    array: Callable[[object], Any] = cast("Any", pyarrow).array
+    return array(values.tolist() if values.dtype == object else values)
 
 
 def _free_name(name: str, taken: list[str]) -> str:

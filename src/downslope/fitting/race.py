@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,7 @@ def race(
         endings[method] = ended
         traces[method] = _traces(ready, objective.objective, ended, asked, passes, seeds)
     entries = tuple(
-        _entry(method, endings[method], traces, exact.objective, drop, ready.examples.rows, passes)
-        for method in traces
+        _entry(method, endings[method], traces, exact.objective, drop, ready.examples.rows, passes) for method in traces
     )
     return RaceResult(
         asked.source or "the table", asked.target, ready.examples.rows, ready.examples.features,
@@ -126,7 +126,7 @@ def _trace(course: Course, rate: float, start: float) -> list[Mark]:
         edges = sorted({0, course.updates_an_epoch} | {
             stop - first for stop in stops if first < stop < first + course.updates_an_epoch
         })  # fmt: skip
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             began = time.perf_counter()
             _, whole = trainer.advance(drawn, begin * course.batch, min(end * course.batch, rows))
             seconds += time.perf_counter() - began
@@ -149,7 +149,8 @@ def _entry(
 ) -> RaceEntry:  # fmt: skip
     own = traces[method]
     last = [trace[-1] for trace in own]
-    updates = [float(each) for each in checkpoints(max(trace[-1].updates for each in traces.values() for trace in each))]
+    most = max(trace[-1].updates for each in traces.values() for trace in each)
+    updates = [float(each) for each in checkpoints(most)]
     examples = [rows / 10.0, rows / 2.0, *(float(rows * each) for each in range(1, passes + 1))]
     longest = max(trace[-1].seconds for each in traces.values() for trace in each)
     seconds = [longest / 2**power for power in range(7, -1, -1)]

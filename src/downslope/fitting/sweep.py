@@ -111,7 +111,7 @@ def _run(
     count = -(-examples.rows // base)
     name = "cosine" if spec.schedule == "auto" else spec.schedule
     for epoch in range(passes):
-        share = schedule(name, np.arange(count) + epoch * count * 1.0, passes * count, spec.warmup)
+        share = schedule(name, np.arange(count, dtype=np.float64) + epoch * count, passes * count, spec.warmup)
         lanes.epoch(examples, objective, order(examples.rows, spec.seed, epoch), base, share, epoch)
     reached = lanes.objectives(examples, objective)
     keys = [(float(rate), size) for size in sizes for rate in rates]

@@ -30,7 +30,7 @@ from downslope.training.logbook import DIVERGED, Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
 from downslope.training.scaled import ScaledDescent
-from downslope.types import FloatArray, JsonValue, Vector
+from downslope.types import Indices, JsonValue, Vector
 
 LOOKS = 16
 """Times an epoch is looked at, so that divergence is caught while it happens."""
@@ -202,7 +202,7 @@ class Single:
         self.updates = 0
         self.limit = EXPLODED * max(start_objective, 1e-300)
 
-    def advance(self, rows: FloatArray, begin: int, end: int) -> tuple[float, bool]:
+    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
         """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
         course, objective = self.course, self.course.objective
         count = -(-(end - begin) // course.batch)
@@ -239,7 +239,7 @@ class Several:
         self.averaging = False
         self.updates = 0
 
-    def advance(self, rows: FloatArray, begin: int, end: int) -> tuple[float, bool]:
+    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
         """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
         course = self.course
         count = -(-(end - begin) // course.batch)
