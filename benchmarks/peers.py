@@ -50,7 +50,8 @@ def _logistic(problem: Problem, budget: int, solver: str, **more: Any) -> Weight
     from sklearn.linear_model import LogisticRegression
 
     # C sum(loss) + |w|^2 / 2 is C n times our objective with l2 = 1 / (C n).
-    return _fitted(LogisticRegression(C=1.0, solver=solver, max_iter=budget, tol=TINY, **more), problem)
+    strength = 1.0 / (problem.rows * problem.l2)
+    return _fitted(LogisticRegression(C=strength, solver=solver, max_iter=budget, tol=TINY, **more), problem)
 
 
 _liblinear_tables: dict[str, Any] = {}

@@ -323,9 +323,16 @@ def test_constant_and_empty_columns_are_left_out_and_said_so() -> None:
     count = 40
     ready = made(
         table_of(
-            one=[3] * count, word=["w"] * count, true=[True] * count, none=[None] * count, nan=[float("nan")] * count,
-            noise=[0.1 + 0.2, 0.3] * (count // 2), empty=pa.nulls(count, pa.string()), x=[1.0, 2.0] * (count // 2),
-            half=[1, None] * (count // 2), y=list(range(count)),
+            one=[3] * count,
+            word=["w"] * count,
+            true=[True] * count,
+            none=[None] * count,
+            nan=[float("nan")] * count,
+            noise=[0.1 + 0.2, 0.3] * (count // 2),
+            empty=pa.nulls(count, pa.string()),
+            x=[1.0, 2.0] * (count // 2),
+            half=[1, None] * (count // 2),
+            y=list(range(count)),
         )
     )
     treatments = {each.name: each.treatment for each in ready.summary.columns}

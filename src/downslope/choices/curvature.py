@@ -204,9 +204,11 @@ def shape_of(
         largest = largest_by_power(examples, bend) + objective.l2
         unknown = float("nan")
         return Curvature(largest, unknown, unknown, unknown, 2.0 / largest)
-    after = before = np.linalg.eigvalsh(hessian_at_start(moments.matrix, objective, bend))
+    after: Vector = np.asarray(np.linalg.eigvalsh(hessian_at_start(moments.matrix, objective, bend)), np.float64)
+    before = after
     if bool(center.any()) or bool((scale != 1).any()):
-        before = np.linalg.eigvalsh(hessian_at_start(in_original_units(moments.matrix, center, scale), objective, bend))
+        original = in_original_units(moments.matrix, center, scale)
+        before = np.asarray(np.linalg.eigvalsh(hessian_at_start(original, objective, bend)), np.float64)
     return Curvature(
         float(after[-1]), float(max(after[0], 0.0)), condition(before), condition(after),
         2.0 / float(after[-1]) if after[-1] > 0 else math.inf,

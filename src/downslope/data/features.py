@@ -119,9 +119,7 @@ def _plan(fitted: Sequence[Fitted], spec: Spec, table: Table) -> Plan:
     return Plan(numbers, categories, left_out, precision)
 
 
-def _examples(
-    plan: Plan, decoded: Decoded, rows: Rows, count: int, target: Vector, weights: Vector | None
-) -> Examples:
+def _examples(plan: Plan, decoded: Decoded, rows: Rows, count: int, target: Vector, weights: Vector | None) -> Examples:
     numbers = encode_numbers(plan.numbers, decoded, rows, count, np.dtype(plan.precision))
     codes = encode_codes(plan.categories, decoded, rows, count)
     return Examples(

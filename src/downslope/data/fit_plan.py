@@ -174,9 +174,7 @@ def _fit_category(column: Any, name: str, rows: Rows) -> Fitted:
     return Fitted("category", missing, (), (feature,), None, {(name, ""): levels}, distinct)
 
 
-def _category_reason(
-    levels: Levels, seen: NDArray[np.intp], distinct: int, present: int, absent: int
-) -> str | None:
+def _category_reason(levels: Levels, seen: NDArray[np.intp], distinct: int, present: int, absent: int) -> str | None:
     """Return why a category is left out, or None."""
     if present == 0:
         return "every value is missing"

@@ -19,9 +19,7 @@ from downslope.errors import OptionError, SourceError
 __all__ = ["Table", "read"]
 
 
-def read(
-    source: object, *, sql: str | None = None, where: str | None = None, drop: Sequence[str] = ()
-) -> Table:
+def read(source: object, *, sql: str | None = None, where: str | None = None, drop: Sequence[str] = ()) -> Table:
     """Read a table into memory.
 
     source: a path, glob or folder (csv, tsv, txt, json, ndjson, parquet, arrow, feather; also gz and zst),

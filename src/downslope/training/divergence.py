@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigvalsh
 
 from downslope.choices.batch_curvature import batch_curvatures, largest_curvature
 from downslope.choices.curvature import Moments
@@ -102,7 +101,8 @@ def _above(
         wanted = min(wanted, SAFE * _batch_limit(fall, batches, spec))
         words += f", and {_steepness(fall, batches)}"
     if standardised is not None and standardised > 2 * limit:
-        return f"{words}. Try {figure(wanted, 2)}, or standardise: then any rate below {figure(standardised)} is stable."
+        stable = f"then any rate below {figure(standardised)} is stable"
+        return f"{words}. Try {figure(wanted, 2)}, or standardise: {stable}."
     return f"{words}. Try {figure(wanted, 2)}."
 
 
@@ -150,7 +150,8 @@ def _near_or_grown(
         )
     there = largest_curvature(examples, objective, fall.point, spec.seed)
     now = rate_limit(fall.rule, spec.momentum, max(there, shape.largest))
-    words = f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} at the start, but the curvature grew"
+    within = f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} at the start"
+    words = f"{within}, but the curvature grew"
     if now < fall.rate:
         words += (
             f": from {figure(shape.largest)} to {figure(there)} at the last good step, where the limit is {figure(now)}"
@@ -196,4 +197,4 @@ def limit_when_standardised(moments: Moments, metric: Metric) -> float | None:
         deviation, deviation
     )
     bend = metric.matrix(0)[-1, -1] / max(matrix[-1, -1], 1e-300)
-    return float(2.0 / (bend * max(eigvalsh(correlation)[-1], 1.0)))
+    return float(2.0 / (bend * max(np.linalg.eigvalsh(correlation)[-1], 1.0)))

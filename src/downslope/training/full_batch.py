@@ -20,7 +20,7 @@ from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
 from downslope.training.scaled import ScaledDescent
-from downslope.types import JsonValue, Vector
+from downslope.types import JsonValue, Matrix
 
 LINES = 400
 """Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
@@ -100,9 +100,9 @@ def take_step(
     """Return the point and the rule's state after one update, l1 by its proximal step."""
     columns = np.vstack([gradient.weights, gradient.intercept])
     change, gain, state = step(rule, columns, state, rate, spec.momentum)
-    weights = point.weights - change[:-1]
+    weights: Matrix = point.weights - np.asarray(change[:-1], np.float64)
     if objective.l1 > 0:
-        weights = soft_threshold(weights, gain[:-1] * objective.l1)
+        weights = np.asarray(soft_threshold(weights, gain[:-1] * objective.l1), np.float64)
     return Point(weights, point.intercept - change[-1]), state
 
 

@@ -141,8 +141,10 @@ class _Interior:
         loss = objective.loss
         self.sign = 2.0 * examples.target - 1.0 if loss.classifies else np.ones(examples.rows)
         self.aim = np.ones(examples.rows) if loss.classifies else examples.target
-        self.share = np.full(examples.rows, 1.0 / examples.rows) if examples.weights is None else (
-            examples.weights / examples.weight_sum
+        self.share = (
+            np.full(examples.rows, 1.0 / examples.rows)
+            if examples.weights is None
+            else (examples.weights / examples.weight_sum)
         )
         self.counted = self.share > 0
         self.size = examples.features + int(objective.intercept)
@@ -204,8 +206,8 @@ class _Interior:
         left = self._complementarity()
         mu, reach = self._centre(direct, lasso_moves, left)
         second = (-direct[0] * direct[1], direct[0] * direct[2])
-        lasso_second = none if lasso_moves is None else (
-            -lasso_moves[0] * lasso_moves[1], lasso_moves[0] * lasso_moves[2]
+        lasso_second = (
+            none if lasso_moves is None else (-lasso_moves[0] * lasso_moves[1], lasso_moves[0] * lasso_moves[2])
         )
         direct, lasso_moves, change, moved = self._solve(inverse, stiff, residual, mu, second, lasso_second)
         inside, walls = self._longest(direct, lasso_moves)

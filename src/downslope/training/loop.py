@@ -145,9 +145,7 @@ def _train(
         resolved["huber_delta"] = objective.loss.high
     stopped = False
     try:
-        descent, more, settled = _descend(
-            method, examples, objective, moments, metric, shape, spec, log, start
-        )
+        descent, more, settled = _descend(method, examples, objective, moments, metric, shape, spec, log, start)
         choices += more
         resolved |= settled
     except KeyboardInterrupt:
@@ -205,9 +203,11 @@ def _descend(
         return descend_interior(examples, objective, log, spec.tolerance), choices, settled
     if objective.loss.cornered:
         width = _corner_width(examples, objective, first)
-        return descend_cornered(
-            examples, objective, moments, log, spec.seed, first, width, spec.tolerance
-        ), choices, settled
+        return (
+            descend_cornered(examples, objective, moments, log, spec.seed, first, width, spec.tolerance),
+            choices,
+            settled,
+        )
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
     return work.run(work.evaluate(first), spec.tolerance), choices, settled
 

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, eigh
+from scipy import linalg
 
 from downslope.choices.curvature import Moments, fix_free_direction
 from downslope.models.linear import Objective, Point
@@ -55,6 +56,16 @@ class Metric:
 Inverse = Callable[[Vector], Vector]
 
 
+def upper_factor(matrix: Matrix) -> Matrix:
+    """Return the upper Cholesky factor of a positive matrix; raises LinAlgError."""
+    return np.asarray(cast("Any", linalg).cholesky(matrix, lower=False, check_finite=False))
+
+
+def solve_factored(factor: Matrix, right: Vector) -> Vector:
+    """Return the solution of ``factor' factor x = right``."""
+    return np.asarray(cast("Any", linalg).cho_solve((factor, False), right, check_finite=False))
+
+
 def inverse_of(matrix: Matrix) -> Inverse:
     """Return the function that multiplies by the inverse of a positive matrix, or of a diagonal (d,).
 
@@ -65,18 +76,19 @@ def inverse_of(matrix: Matrix) -> Inverse:
         scale = np.where(matrix > 0, 1.0 / np.where(matrix > 0, matrix, 1.0), 0.0)
         return lambda right: scale * right
     try:
-        factor = cholesky(matrix, lower=False, check_finite=False)
-        pivots = np.diag(factor) ** 2
+        factor = upper_factor(matrix)
+        pivots: Vector = np.diag(factor) ** 2
         if bool((pivots > SINGULAR * np.diag(matrix)).all()):
-            return lambda right: cho_solve((factor, False), right, check_finite=False)
+            return lambda right: solve_factored(factor, right)
     except np.linalg.LinAlgError:
         pass
     size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     unit = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 0.0)
-    values, vectors = eigh(matrix * np.outer(unit, unit))
+    found = np.linalg.eigh(matrix * np.outer(unit, unit))
+    values: Vector = found.eigenvalues
     kept = values > values[-1] * SINGULAR
-    half = unit[:, None] * vectors[:, kept]
-    return lambda right: half @ ((half.T @ right) / values[kept])
+    half: Matrix = unit[:, None] * found.eigenvectors[:, kept] / np.sqrt(values[kept])
+    return lambda right: half @ (half.T @ right)
 
 
 def inner(left: Point, right: Point) -> float:
@@ -127,8 +139,9 @@ def uniform_metric(moments: Moments, objective: Objective, bends: Vector, interc
     """
     matrix = moments.diagonal if moments.matrix is None else moments.matrix
     if moments.matrix is not None and joins(objective, matrix.shape[0] - 1):
-        chance = objective.loss.mean_response(intercept[None, :])[0]
-        joint = np.kron(np.diag(chance) - np.outer(chance, chance), matrix)
+        chance: Vector = objective.loss.mean_response(intercept[None, :])[0]
+        spread: Matrix = np.diag(chance) - np.outer(chance, chance)
+        joint = cast("Matrix", np.kron(spread, matrix))
         return joint_metric(fix_free_direction(joint, chance.size), objective)
     return weighted_metric([bend * matrix for bend in bends], objective)
 

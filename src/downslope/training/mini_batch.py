@@ -92,9 +92,7 @@ def descend_in_batches(
     if name == "auto":
         name = "cosine" if spec.average != True else "constant"  # noqa: E712 - "auto" is neither
     average = spec.average is True
-    course = Course(
-        ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed
-    )
+    course = Course(ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed)
     judge = ScaledDescent(ready, objective, objective, moments, metric, log, spec.seed)
     point = start or Point.zeros(examples.features, objective.outputs)
     if isinstance(spec.learning_rate, str):
@@ -137,7 +135,8 @@ def _run(
             if log.seconds >= log.most_seconds:
                 break
         candidate = trainer.point()
-        ended, value = _judge(course, judge, log, candidate, rate * float(course.share(trainer.updates - 1, 1)[0]), spec)
+        current = rate * float(course.share(trainer.updates - 1, 1)[0])
+        ended, value = _judge(course, judge, log, candidate, current, spec)
         if not math.isfinite(value) or value > DIVERGED * max(log.start, 1e-300):
             return _fallen(course, judge, shape, spec, log.updates, rate, point, objective_now)
         point, objective_now = candidate, value
@@ -194,6 +193,7 @@ class Single:
     """One training of one output: the fastest kernels."""
 
     def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
         self.course, self.rate = course, rate
         self.weights = np.append(start.weights[:, 0], start.intercept).astype(course.examples.dtype)
         self.first, self.second = np.zeros_like(self.weights), np.zeros_like(self.weights)
@@ -231,6 +231,7 @@ class Several:
     """One training of several outputs: one lane."""
 
     def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
         self.course = course
         limit = EXPLODED * max(start_objective, 1e-300)
         self.lanes = Lanes.start(
@@ -255,6 +256,29 @@ class Several:
         return self.lanes.point(0, average=True)
 
 
+def _race_epoch(course: Course, lanes: Lanes, log: Logbook, epoch: int, updates: int, looked: bool) -> int:
+    """Run one epoch in every lane; return the updates so far.
+
+    looked: the lanes are judged at its end, and the mean of the iterates is begun halfway.
+    """
+    rows = order(course.examples.rows, course.seed, epoch)
+    if course.average and epoch >= course.averaging_from and lanes.averaged < 0:
+        lanes.averaged = 0
+    pieces = course.pieces()
+    for index, (begin, end) in enumerate(pieces):
+        if looked and epoch + 1 < course.epochs and index == len(pieces) // 2:
+            lanes.averaged = 0
+        count = -(-(end - begin) // course.batch)
+        share = course.share(updates, count)
+        lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
+        updates += count
+        log.passes += (end - begin) / course.examples.rows
+        if not lanes.alive.any() or log.seconds >= log.most_seconds:
+            break
+    log.updates = updates
+    return updates
+
+
 def _race(
     course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, start: Point
 ) -> tuple[Descent, Choice]:
@@ -270,22 +294,8 @@ def _race(
     looks = {max(1, round(share * course.epochs)) for share in HALVINGS} | {course.epochs}
     updates, best = 0, Leader(math.inf, start, float(rates[0]))
     for epoch in range(course.epochs):
-        rows = order(course.examples.rows, course.seed, epoch)
         whole = course.average and epoch >= course.averaging_from
-        if whole and lanes.averaged < 0:
-            lanes.averaged = 0
-        pieces = course.pieces()
-        for index, (begin, end) in enumerate(pieces):
-            if epoch + 1 in looks and epoch + 1 < course.epochs and index == len(pieces) // 2 and not whole:
-                lanes.averaged = 0
-            count = -(-(end - begin) // course.batch)
-            share = course.share(updates, count)
-            lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
-            updates += count
-            log.passes += (end - begin) / course.examples.rows
-            if not lanes.alive.any() or log.seconds >= log.most_seconds:
-                break
-        log.updates = updates
+        updates = _race_epoch(course, lanes, log, epoch, updates, epoch + 1 in looks and not whole)
         late = epoch + 1 in looks or log.seconds >= log.most_seconds or not lanes.alive.any()
         if late or lanes.rates.size == 1:
             lanes, best = _halve(course, lanes, evidence, log, epoch + 1, best)

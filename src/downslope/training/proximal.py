@@ -47,7 +47,7 @@ def _dense(matrix: Matrix, slope: Vector, start: Vector, penalties: Vector) -> t
 
 
 def _diagonal(diagonal: Vector, slope: Vector, start: Vector, penalties: Vector) -> tuple[Vector, float]:
-    end = soft_threshold(start - slope / diagonal, penalties / diagonal)
+    end = np.asarray(soft_threshold(start - slope / diagonal, penalties / diagonal), np.float64)
     return end, _decrease(slope, start, end, float((end - start) ** 2 @ diagonal), penalties)
 
 

@@ -182,8 +182,10 @@ class ScaledDescent:
         bound = self.certify(stand.point)
         best, best_distance = bound, self._remaining(bound)
         for _ in range(POLISHES):
-            if self.objective != self.true or self.log.spent or (
-                math.isfinite(best.lower) and best.gap(self.log.start) <= tolerance
+            if (
+                self.objective != self.true
+                or self.log.spent
+                or (math.isfinite(best.lower) and best.gap(self.log.start) <= tolerance)
             ):
                 break
             if self.objective.l1 > 0:
@@ -260,7 +262,8 @@ class ScaledDescent:
         share = distance / before
         if share <= SLOW or self.log.spent:
             return False
-        left = native_distance(stand, self.objective) if has_proof(self.true) and self.objective.l2 > 0 else 10 * distance
+        proof = has_proof(self.true) and self.objective.l2 > 0
+        left = native_distance(stand, self.objective) if proof else 10 * distance
         wanted = tolerance * max(self.log.start - stand.seen.objective, 1e-300)
         passes = math.log(max(left / max(wanted, 1e-300), 1.0)) / -math.log(min(share, 0.95))
         rows = self.moments.sampled or self.examples.rows
@@ -308,8 +311,10 @@ def descend_cornered(
         work = ScaledDescent(examples, rounded, true, moments, metric, log, seed)
         ended = work.run(work.evaluate(point), 0.2 * tolerance)
         bound = work.certify(ended.point)
-        gap = bound.gap(log.start) if math.isfinite(bound.lower) else relative_gap(
-            max(bound.objective - ended.objective, 0.0), log.start, bound.objective
+        gap = (
+            bound.gap(log.start)
+            if math.isfinite(bound.lower)
+            else relative_gap(max(bound.objective - ended.objective, 0.0), log.start, bound.objective)
         )
         kind = GapKind.CERTIFIED if math.isfinite(bound.lower) else GapKind.ESTIMATED
         log.note(bound.objective, math.sqrt(inner(bound.gradient, bound.gradient)), 1.0, gap, kind)

@@ -41,7 +41,8 @@ def descend_squared(
     d = moments.shape[0] - 1
     best = bound = _look(examples, objective, start, half, log)
     for _ in range(STEPS):
-        enough = bound.gap(log.start) <= tolerance and (examples.rows * (d + 1) > SMALL or bound.gap(log.start) <= 1e-14)
+        gap = bound.gap(log.start)
+        enough = gap <= tolerance and (examples.rows * (d + 1) > SMALL or gap <= 1e-14)
         if enough or log.spent:
             break
         before = bound.distance
@@ -62,8 +63,8 @@ def half_inverse(moments: Matrix, objective: Objective) -> Matrix:
     """
     size = moments.shape[0] if objective.intercept else moments.shape[0] - 1
     hessian = 2.0 * moments[:size, :size]
-    weights = np.arange(moments.shape[0] - 1)
-    hessian[weights, weights] += objective.l2
+    for j in range(moments.shape[0] - 1):
+        hessian[j, j] += objective.l2
     unit = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     unit = np.where(unit > 0, 1.0 / np.where(unit > 0, unit, 1.0), 0.0)
     values, vectors = np.linalg.eigh(hessian * np.outer(unit, unit))
@@ -89,8 +90,7 @@ def _look(examples: Examples, objective: Objective, point: Point, half: Matrix, 
 def step(bound: Bound, half: Matrix) -> Point:
     """Return ``point - H^-1 g``, H^-1 = half half'."""
     point = bound.point
-    gradient = np.append(bound.gradient.weights[:, 0], bound.gradient.intercept)[: half.shape[0]]
-    change: Vector = np.zeros(point.weights.shape[0] + 1)
-    change[: half.shape[0]] = half @ (half.T @ gradient)
+    size = half.shape[0]
+    gradient = np.append(bound.gradient.weights[:, 0], bound.gradient.intercept)
+    change: Vector = np.concatenate([half @ (half.T @ gradient[:size]), np.zeros(gradient.size - size)])
     return Point(point.weights - change[:-1, None], point.intercept - change[-1:])
-
