@@ -240,19 +240,28 @@ def _balance_signs(examples: Examples, slopes: Matrix) -> Matrix:
 
 
 def _balance_classes(examples: Examples, slopes: Matrix) -> Matrix:
-    """Mix a constant distribution into the probabilities so that each class is predicted as often as it occurs."""
+    """Mix a constant distribution into the probabilities so that each class is predicted as often as it occurs.
+
+    A class that no example has must be given no probability at all.
+    """
     share = (
         np.full(examples.rows, 1.0 / examples.rows)
         if examples.weights is None
         else (examples.weights / examples.weight_sum)
     )
-    frequency = np.bincount(examples.target.astype(np.intp), weights=share, minlength=slopes.shape[1])
-    excess = share @ slopes
-    needed = float(np.max(np.abs(excess) / np.maximum(frequency, 1e-300)))
-    mixed = max(FEASIBLE, 2.0 * needed)
-    if mixed >= 1 or needed <= 0.1 * ROUNDING:
-        return slopes
-    constant = frequency - (1.0 - mixed) / mixed * excess
+    classes = examples.target.astype(np.intp)
     truth = np.zeros_like(slopes)
-    truth[np.arange(slopes.shape[0]), examples.target.astype(np.intp)] = 1.0
-    return (1.0 - mixed) * (slopes + truth) + mixed * constant - truth
+    truth[np.arange(slopes.shape[0]), classes] = 1.0
+    chance = slopes + truth
+    frequency: Vector = share @ truth
+    met = frequency > 0
+    if not met.all():
+        chance[:, ~met] = 0.0
+        chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
+    excess: Vector = share @ chance - frequency
+    needed = float(np.max(np.abs(excess[met]) / frequency[met]))
+    if needed <= 0.1 * ROUNDING:
+        return slopes if met.all() else chance - truth
+    mixed = min(max(FEASIBLE, 2.0 * needed), 1.0)
+    constant = frequency - (1.0 - mixed) / mixed * excess
+    return (1.0 - mixed) * chance + mixed * constant - truth
