@@ -57,11 +57,24 @@ CACHE_FOLDER = _cache_folder()
 
 def kernel(function: Kernel) -> Kernel:
     """Compile ``function`` on its first call, without the interpreter lock, and keep it on disk."""
+    return _compiled(function, FAST)
+
+
+def ordered_kernel(function: Kernel) -> Kernel:
+    """Compile as ``kernel`` does, every sum in the order in which it is written.
+
+    For kernels that call kernels: the process that compiles them runs another copy of what they call than those
+    that load them from disk, and only code that leaves the compiler no freedom of order gives both the same bits.
+    """
+    return _compiled(function, FAST - {"reassoc"})
+
+
+def _compiled(function: Kernel, freedoms: set[str]) -> Kernel:
     settings = cast("Any", config)
     before: str = settings.CACHE_DIR
     settings.CACHE_DIR = CACHE_FOLDER
     try:
-        return cast("Kernel", numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function))
+        return cast("Kernel", numba.njit(nogil=True, fastmath=freedoms, error_model="numpy", cache=True)(function))
     finally:
         settings.CACHE_DIR = before
 

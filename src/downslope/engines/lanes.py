@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
-from downslope.engines.compiling import inlined, kernel
+from downslope.engines.compiling import inlined, ordered_kernel
 from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, single
 from downslope.engines.kernels import loss_and_slope
 from downslope.engines.prefetch import prefetch_row
@@ -55,7 +55,7 @@ class Moves(NamedTuple):
     bias_second: FloatArray
 
 
-@kernel
+@ordered_kernel
 def fetch(numbers: FloatArray, batch: Indices, tile: FloatArray) -> None:
     """Copy the rows ``batch`` into ``tile``, in a plain loop: array assignment costs four times that."""
     for i in range(batch.shape[0]):
@@ -64,7 +64,7 @@ def fetch(numbers: FloatArray, batch: Indices, tile: FloatArray) -> None:
             tile[i, j] = numbers[row, j]
 
 
-@kernel
+@ordered_kernel
 def add_levels(codes: Codes, batch: Indices, weights: FloatArray, scores: FloatArray) -> None:
     """Add to ``scores`` the intercepts and the weights of each row's levels; weights: (m + 1, columns)."""
     last, columns = weights.shape[0] - 1, weights.shape[1]
@@ -77,7 +77,7 @@ def add_levels(codes: Codes, batch: Indices, weights: FloatArray, scores: FloatA
                 scores[i, k] += weights[level, k]
 
 
-@kernel
+@ordered_kernel
 def gather_levels(codes: Codes, batch: Indices, slopes: FloatArray, total: FloatArray) -> None:
     """Add the slopes to the intercepts' gradient and to that of each row's levels; total: (m + 1, columns)."""
     last, columns = total.shape[0] - 1, total.shape[1]
@@ -90,7 +90,7 @@ def gather_levels(codes: Codes, batch: Indices, slopes: FloatArray, total: Float
                 total[level, k] += slopes[i, k]
 
 
-@kernel
+@ordered_kernel
 def gather_numbers(tile: FloatArray, slopes: FloatArray, part: FloatArray, total: FloatArray) -> None:
     """Add to ``total`` (p, columns) the rows of a tile times their slopes; ``part`` (p, columns) is scratch."""
     np.dot(tile.T, slopes, part)
@@ -135,7 +135,7 @@ def row_losses(loss: LossShape, outputs: int, scores: FloatArray, target: float,
             scores[k] = slope
 
 
-@kernel
+@ordered_kernel
 def log_lanes(
     rows: Rows, batch: Indices, coming: Indices, scores: FloatArray, line: FloatArray, losses: Vector
 ) -> None:
@@ -156,7 +156,7 @@ def log_lanes(
         losses[k] += line[k]
 
 
-@kernel
+@ordered_kernel
 def any_lanes(
     rows: Rows, batch: Indices, coming: Indices, loss: LossShape, outputs: int, scores: FloatArray, line: Vector,
     losses: Vector,
@@ -178,7 +178,7 @@ def any_lanes(
             losses[lane] += line[lane] * weight
 
 
-@kernel
+@ordered_kernel
 def settle(
     losses: Vector, count: int, limit: float, done: int, final: bool, rule: Rule, pace: Pace, seen: Counts,
     total: Vector, moves: Moves,
@@ -216,7 +216,7 @@ def drawn_to_zero(weight: float, amount: float) -> float:
     return max(weight - amount, zero) + min(weight + amount, zero)
 
 
-@kernel
+@ordered_kernel
 def step_plain(weights: FloatArray, gradient: FloatArray, moves: Moves, l1: float, l2: float) -> None:
     """Take a plain step in every lane."""
     threshold, penalty = weights.dtype.type(l1), weights.dtype.type(l2)
@@ -230,7 +230,7 @@ def step_plain(weights: FloatArray, gradient: FloatArray, moves: Moves, l1: floa
                 weights[j, k] = drawn_to_zero(weights[j, k], rate[k] * threshold)
 
 
-@kernel
+@ordered_kernel
 def step_with_momentum(
     weights: FloatArray, gradient: FloatArray, first: FloatArray, moves: Moves, momentum: float, ahead: bool,
     l1: float, l2: float,
@@ -250,7 +250,7 @@ def step_with_momentum(
             weights[j, k] = drawn_to_zero(moved, rate[k] * threshold) if rate[k] > 0 else weights[j, k]
 
 
-@kernel
+@ordered_kernel
 def step_by_size(
     weights: FloatArray, gradient: FloatArray, first: FloatArray, second: FloatArray, moves: Moves,
     memory: tuple[float, float, float, float], l1: float, l2: float,
@@ -287,7 +287,7 @@ def memory_of(rule: int) -> tuple[float, float, float, float]:
     return 0.0, 1.0, DECAY, 1.0 - DECAY
 
 
-@kernel
+@ordered_kernel
 def step_lanes(rule: Rule, state: State, gradient: FloatArray, moves: Moves, penalty: Penalty) -> None:
     """Take a step in every lane that moves; the intercept's row without penalty, or not at all."""
     size = gradient.shape[0]
@@ -303,7 +303,7 @@ def step_lanes(rule: Rule, state: State, gradient: FloatArray, moves: Moves, pen
             step_by_size(weights, slopes, first, state.second[place], moves, memory_of(rule.number), l1, l2)
 
 
-@kernel
+@ordered_kernel
 def clear_gathered(gradient: FloatArray, keep: FloatArray, together: bool) -> None:
     """Forget the gradient of the lanes that made their step."""
     if together:
@@ -314,7 +314,7 @@ def clear_gathered(gradient: FloatArray, keep: FloatArray, together: bool) -> No
                 gradient[j, k] = gradient[j, k] if keep[k] > 0 else 0
 
 
-@kernel
+@ordered_kernel
 def average_lanes(weights: FloatArray, average: FloatArray, averaged: int) -> None:
     """Move the means of the iterates to include ``weights``, which are those numbered ``averaged``."""
     for j in range(weights.shape[0]):
@@ -322,7 +322,7 @@ def average_lanes(weights: FloatArray, average: FloatArray, averaged: int) -> No
             average[j, k] += (weights[j, k] - average[j, k]) / averaged
 
 
-@kernel
+@ordered_kernel
 def run_lanes(
     rows: Rows, begin: int, end: int, batch: int, loss: LossShape, outputs: int, penalty: Penalty, rule: Rule,
     pace: Pace, state: State, averaged: int, limit: float,
