@@ -62,27 +62,21 @@ def full_pass(problem: Problem, effort: Effort) -> Figure:
 def epoch_of(problem: Problem, batch: int) -> Callable[[], object]:
     """Return one shuffled epoch of plain steps at a constant rate: shuffle, then every batch."""
     from downslope.data.batches import order
-    from downslope.engines import stepping
-    from downslope.engines.arguments import LossShape, Penalty, Rows, Rule, State
-    from downslope.engines.linear import NONE
+    from downslope.models.linear import Point
+    from downslope.steps import PLAIN
+    from downslope.training.mini_batch import Course, trainer_of
 
-    examples, loss = examples_of(problem), objective_of(problem).loss
-    block = examples.blocks[0]
-    d = examples.features
-    rates = np.full(-(-problem.rows // batch), RATE)
-    empty = np.zeros(d + 1, np.float32)
+    examples, objective = examples_of(problem), objective_of(problem)
+    course = Course(examples, objective, batch, PLAIN, 0.0, 1, "constant", 0.0, False, 0)
+    start = Point.zeros(examples.features, 1)
 
     def epoch() -> object:
-        weights = np.zeros(d + 1, np.float32)
-        rows = order(problem.rows, 0, 0)
-        given = Rows(block.numbers, block.codes, examples.target, NONE, rows)
-        shape, penalty = LossShape.of(loss), Penalty(0.0, problem.l2, True)
-        if batch == 1:
-            return stepping.run_single_steps(given, 0, problem.rows, shape, penalty, rates, weights, np.inf)
-        state = State(weights, empty, empty.copy(), np.zeros(d + 1))
-        return stepping.run_steps(
-            given, 0, problem.rows, batch, shape, penalty, Rule(0, 0.0), rates, state, -1, 0, np.inf
-        )
+        trainer = trainer_of(course, RATE, 1.0, start)
+        _, whole = trainer.advance(order(problem.rows, 0, 0), 0, problem.rows)
+        if not whole:
+            message = "the timed epoch ended early; its rate diverges on this table"
+            raise RuntimeError(message)
+        return trainer.point()
 
     epoch()
     return epoch

@@ -4,7 +4,7 @@ Newton's method, damped in proportion to the Hessian's diagonal where a step bro
 (Marquardt 1963). One output: a Cholesky factor of the full Hessian. Softmax: from where L-BFGS ends, steps by
 conjugate gradients preconditioned with the Hessian block of each class (Nocedal & Wright 2006, chapter 7). It
 ends when the proved distance to the minimum, ``|gradient|^2 / (2 l2)`` by strong convexity, is below 1e-12 of
-the drop from zero weights.
+the drop from zero weights (softmax: 1e-6).
 """
 
 from __future__ import annotations
