@@ -19,9 +19,12 @@ RELATIVE = {np.float32: 2e-4, np.float64: 1e-10}
 
 def table(
     *, rows: int = 137, numbers: int = 5, levels: tuple[int, ...] = (), dtype: Any = np.float64, classes: int = 0,
-    weighted: bool = False, applied: bool = True, blocks: int = 1, seed: int = 0,
+    weighted: bool = False, applied: bool = True, blocks: int = 1, dummies: bool = False, seed: int = 0,
 ) -> Examples:  # fmt: skip
-    """Return examples with a target drawn from a linear model; classes: 0 for a number, else that many."""
+    """Return examples with a target drawn from a linear model.
+
+    classes: 0 for a number, else that many. dummies: the features of levels are standardised too.
+    """
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((rows, numbers))
     center, scale = rng.standard_normal(numbers), rng.random(numbers) + 0.5
@@ -43,7 +46,10 @@ def table(
         Block(int(first), np.ascontiguousarray(stored[first:last]), np.ascontiguousarray(codes[first:last]))
         for first, last in pairwise(edges)
     )
-    return Examples(cut, int(sum(levels)), target, weights, center, scale, applied)
+    m = int(sum(levels))
+    level_scale = rng.random(m) + 1.0 if dummies else None
+    level_offset = -rng.random(m) if dummies else None
+    return Examples(cut, m, target, weights, center, scale, applied, level_scale, level_offset)
 
 
 def dense(examples: Examples) -> np.ndarray:
@@ -55,6 +61,8 @@ def dense(examples: Examples) -> np.ndarray:
     onehot = np.zeros((examples.rows, examples.levels))
     for column in codes.T:
         onehot[np.arange(examples.rows), column] = 1.0
+    if examples.level_scale is not None and examples.level_offset is not None:
+        onehot = onehot * examples.level_scale + examples.level_offset
     return np.hstack([numbers, onehot])
 
 

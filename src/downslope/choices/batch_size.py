@@ -32,7 +32,7 @@ def noise_scale(examples: Examples, objective: Objective, point: Point) -> float
     slopes = objective.slopes(scores, examples.target)
     if examples.weights is not None:
         slopes = slopes * (examples.weights * examples.rows / examples.weight_sum)[:, None]
-    squares = row_squares(examples)
+    squares = row_squares(examples) - (0.0 if objective.intercept else 1.0)
     each = squares * (slopes**2).sum(axis=1)
     mean = engine.exact_gather(examples, slopes) / examples.rows
     fixed = slopes.mean(axis=0) if objective.intercept else np.zeros(objective.outputs)

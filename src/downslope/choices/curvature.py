@@ -231,15 +231,23 @@ def in_original_units(moments: Matrix, center: Vector, scale: Vector) -> Matrix:
 
 
 def largest_by_power(examples: Examples, bend: float, steps: int = 30) -> float:
-    """Return ``bend`` times the largest second moment along any direction, by power iteration on a sample."""
+    """Return ``bend`` times the largest second moment of (features, 1) along any direction.
+
+    By power iteration on a sample: from below, to a few per cent.
+    """
     some = engine.take(examples, sample_rows(examples, min(SAMPLE, examples.rows), 0))
-    direction = np.random.default_rng(0).standard_normal((examples.features, 1))
-    largest = 0.0
+    direction = Point(np.random.default_rng(0).standard_normal((examples.features, 1)), np.ones(1))
     for _ in range(steps):
-        direction /= np.linalg.norm(direction)
-        scores = engine.exact_scores(some, Point(direction, np.zeros(1)))
+        length = _length(direction)
+        if not length > 0:
+            break
+        direction = Point(direction.weights / length, direction.intercept / length)
+        scores = engine.exact_scores(some, direction)
         if some.weights is not None:
             scores *= some.weights[:, None]
-        direction = engine.exact_gather(some, scores) / some.weight_sum
-        largest = float(np.linalg.norm(direction))
-    return bend * largest
+        direction = Point(engine.exact_gather(some, scores) / some.weight_sum, scores.sum(axis=0) / some.weight_sum)
+    return bend * _length(direction)
+
+
+def _length(point: Point) -> float:
+    return float(np.hypot(np.linalg.norm(point.weights), np.linalg.norm(point.intercept)))

@@ -3,7 +3,7 @@
 Of a bowl with curvatures between ``smallest`` and ``largest``, plain descent is fastest at
 ``2 / (largest + smallest)`` (Nesterov 2004, theorem 2.1.15); where curvature is only bounded from above, at
 ``1 / largest``. Adaptive rules divide the gradient by its own size, so no curvature says how long their step
-should be: rates half a decade apart are raced, each in a lane, on the same batches.
+should be: rates a factor of two apart are raced, each in a lane, on the same batches.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from downslope.choices.curvature import Moments
+from downslope.choices.curvature import Moments, largest_by_power
 from downslope.data.blocks import Examples
 from downslope.engines.racing import Lanes, standardised
 from downslope.models.linear import Objective
@@ -35,25 +35,25 @@ def full_batch_rate(
     """Return the learning rate of full-batch descent with its evidence."""
     loss = objective.loss.name
     if rule == "plain" and loss in HIGHEST_CURVATURE and math.isfinite(shape.largest):
-        return _by_theory(objective, moments, shape, loss)
+        return _by_theory(examples, objective, moments, shape, loss)
     return _by_race(examples, objective, shape, rule, spec)
 
 
-def _by_theory(objective: Objective, moments: Moments, shape: Curvature, loss: str) -> Choice:
+def _by_theory(examples: Examples, objective: Objective, moments: Moments, shape: Curvature, loss: str) -> Choice:
     if loss == "squared" and math.isfinite(shape.condition_after):
         rate = 2.0 / (shape.largest + shape.smallest)
         reason = f"2 / (largest + smallest curvature) = 2 / ({shape.largest:.4g} + {shape.smallest:.4g})"
     else:
         top = HIGHEST_CURVATURE[loss]
-        largest = top * _largest_moment(moments, shape, loss) + objective.l2
+        largest = top * _largest_moment(examples, moments) + objective.l2
         rate = 1.0 / largest
         reason = f"1 / {largest:.4g}, the largest curvature that the {loss} loss can have on these examples"
     return Choice("learning_rate", rate, reason)
 
 
-def _largest_moment(moments: Moments, shape: Curvature, loss: str) -> float:
+def _largest_moment(examples: Examples, moments: Moments) -> float:
     if moments.matrix is None:
-        return shape.largest / HIGHEST_CURVATURE[loss]
+        return largest_by_power(examples, 1.0)
     return float(np.linalg.eigvalsh(moments.matrix)[-1])
 
 
