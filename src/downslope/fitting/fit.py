@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope import __version__
 from downslope.choices.start import constant_start
 from downslope.data.blocks import Examples
 from downslope.data.features import Prepared, prepare
@@ -163,11 +162,12 @@ def to_run(ready: Ready, trained: Training) -> Run:
 def _environment() -> dict[str, JsonValue]:
     import os
     import platform
+    from importlib.metadata import version
 
     from downslope.engines.linear import threads
 
     return {
-        "downslope": __version__, "python": platform.python_version(), "numpy": np.__version__,
+        "downslope": version("downslope"), "python": platform.python_version(), "numpy": np.__version__,
         "cores": os.cpu_count(), "threads": threads(),
     }  # fmt: skip
 
