@@ -84,6 +84,8 @@ class Setting:
         if not self.choices and not self.numeric:
             return
         hint = nearest(value, self.choices) if isinstance(value, str) and self.choices else ""
+        if "nearest" not in hint:
+            hint = ""  # the sentence names all choices as it is
         message = f"{name.replace('_', '-')} must be {self.describe()}, not {value!r}{hint}"
         raise OptionError(message)
 
