@@ -12,6 +12,7 @@ from downslope.data.blocks import Examples
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature, Spec
 from downslope.records.figures import count, figure, plural
+from downslope.training.forecast import error_factors
 from downslope.training.metric import Metric
 from downslope.types import Vector
 
@@ -67,22 +68,6 @@ def rate_limit(rule: str, momentum: float, largest: float) -> float:
     return factor * 2.0 / largest
 
 
-def error_factor(rule: str, momentum: float, rate: float, curvature: float) -> float:
-    """Return by how much a step multiplies the error along a direction of that curvature, after many steps.
-
-    plain ``|1 - rate L|``; else the largest root of ``z^2 - (1 + m - rate L) z + m`` for momentum and of
-    ``z^2 - (1 + m)(1 - rate L) z + m (1 - rate L)`` for nesterov.
-    """
-    kept = 1.0 - rate * curvature
-    if rule == "plain":
-        return abs(kept)
-    if rule == "momentum":
-        roots = np.roots([1.0, -(kept + momentum), momentum])
-    else:
-        roots = np.roots([1.0, -(1.0 + momentum) * kept, momentum * kept])
-    return float(np.abs(roots).max())
-
-
 def _above(
     fall: Fall, limit: float, shape: Curvature, batches: Vector | None, standardised: float | None, spec: Spec
 ) -> str:
@@ -91,7 +76,7 @@ def _above(
         "momentum": ("2 (1 + momentum) / largest curvature", f" of momentum {figure(spec.momentum)}"),
         "nesterov": ("2 (1 + m) / (1 + 2 m) / largest curvature", f" of Nesterov's momentum {figure(spec.momentum)}"),
     }[fall.rule]
-    factor = error_factor(fall.rule, spec.momentum, fall.rate, shape.largest)
+    factor = float(error_factors(fall.rule, spec.momentum, fall.rate, np.array([shape.largest]))[0])
     words = (
         f"learning rate {figure(fall.rate)} is above the stability limit {figure(limit)}{named} ({origin} "
         f"{figure(shape.largest)}); along that direction each step multiplies the error by {figure(factor)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,12 +17,15 @@ from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
 from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
 from downslope.training.divergence import Fall, explain_divergence
+from downslope.training.forecast import steps_still_needed
 from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
-from downslope.training.scaled import ScaledDescent
+from downslope.training.scaled import ScaledDescent, metric_at
 from downslope.types import JsonValue, Matrix
 
+REFRESHED = frozenset(4**power for power in range(2, 16))
+"""Updates after which the Hessian that gaps are estimated with is measured anew, unless it is the same everywhere."""
 LINES = 400
 """Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
 
@@ -60,6 +64,8 @@ def _loop(
     mean_point, averaged = point, 0
     seen = engine.evaluate(examples, objective, point)
     while True:
+        if log.updates in REFRESHED:
+            _refresh(judge, point, spec.seed, log)
         distance = _distance(judge, point, seen.gradient, objective)
         gap = relative_gap(distance, log.start, seen.objective)
         share = float(schedule(name, np.array([float(log.updates)]), total, spec.warmup)[0])
@@ -72,10 +78,14 @@ def _loop(
                 return ended
         log.planned = log.updates >= total
         if log.spent or seen.gradient_norm == 0:
-            return Descent(
+            ended = Descent(
                 mean_point if average and averaged else point, seen.objective, gap, GapKind.ESTIMATED,
                 seen.gradient_norm == 0,
             )  # fmt: skip
+            if name != "constant" or average:
+                return ended
+            needed = _still_needed(judge, point, seen, gap, rule, rate, spec, log)
+            return replace(ended, predicted=needed, sure=math.isfinite(needed))
         following, state = take_step(point, seen.gradient, state, rule, rate * share, spec, objective)
         seen_next = engine.evaluate(examples, objective, following)
         log.updates += 1
@@ -92,6 +102,28 @@ def _loop(
                 mean_point.weights + (point.weights - mean_point.weights) / averaged,
                 mean_point.intercept + (point.intercept - mean_point.intercept) / averaged,
             )
+
+
+def _refresh(judge: ScaledDescent, point: Point, seed: int, log: Logbook) -> None:
+    """Measure the Hessian where the descent has come to; a squared loss has the same one everywhere."""
+    if judge.squared or judge.objective.loss.cornered or judge.moments.matrix is None:
+        return
+    judge.metric = metric_at(judge.examples, judge.objective, point, judge.moments, seed)
+    log.passes += (judge.moments.sampled or judge.examples.rows) / judge.examples.rows
+
+
+def _still_needed(
+    judge: ScaledDescent, point: Point, seen: engine.Evaluation, gap: float, rule: int, rate: float, spec: Spec,
+    log: Logbook,
+) -> float:  # fmt: skip
+    """Return the passes that plain arithmetic on the curvature says are still needed, nan where it cannot say."""
+    if not gap < 1 or judge.objective.loss.cornered:
+        return math.nan
+    _refresh(judge, point, spec.seed, log)
+    wanted = spec.tolerance * max(log.start - seen.objective, 0.0) / (1.0 - gap)
+    return steps_still_needed(
+        judge.metric, seen.gradient, judge.objective, wanted, RULES[rule], spec.momentum, rate, judge.squared
+    )  # fmt: skip
 
 
 def take_step(

@@ -78,7 +78,11 @@ class Logbook:
 
 @dataclass(frozen=True)
 class Descent:
-    """Where a method came to. gap, kind: how far that is from the minimum; done: the tolerance was reached."""
+    """Where a method came to.
+
+    gap, kind: how far that is from the minimum. done: the tolerance was reached. predicted: passes that would
+    still be needed, where the method can tell; sure: from the curvature, so about right, and not the least.
+    """
 
     point: Point
     objective: float
@@ -87,6 +91,8 @@ class Descent:
     done: bool
     failed: bool = False
     message: str = ""
+    predicted: float = math.nan
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,19 +120,28 @@ class Training:
     predicted_passes: float = math.nan
 
 
-def passes_still_needed(steps: list[StepRecord], gap: float, tolerance: float) -> float:
-    """Predict the passes until ``tolerance`` from how the objective fell over the second half of the run.
+TAIL = 0.75
+"""The share of the passes after which the recorded gaps tell the pace: early on the steep directions set it."""
 
-    The distance to the minimum is taken to shrink by a constant factor a pass (linear convergence); nan where
-    the record shows no such fall.
+
+def passes_still_needed(steps: list[StepRecord], gap: float, tolerance: float) -> float:
+    """Predict the passes until ``tolerance`` from the gaps recorded over the last quarter of the run.
+
+    The gap is taken to go on shrinking by a constant factor a pass, found by least squares on its logarithm. On a
+    bowl the pace can only slow down, so this is the least that will be needed; nan where the record shows no fall.
     """
-    if len(steps) < 4 or not 0 < tolerance < gap:
+    known = [each for each in steps if each.gap > 0 and math.isfinite(each.gap)]
+    if not known or not 0 < tolerance < gap:
         return math.nan
-    middle, last = steps[len(steps) // 2], steps[-1]
-    drop = steps[0].objective - last.objective
-    if drop <= 0 or last.passes <= middle.passes:
+    first, last = known[0].passes, known[-1].passes
+    tail = [each for each in known if each.passes >= first + TAIL * (last - first)]
+    if len(tail) < 3:
+        tail = known[-3:]
+    if len(tail) < 3 or tail[-1].passes <= tail[0].passes:
         return math.nan
-    distance = gap * drop / max(1.0 - gap, 1e-12)
-    earlier = middle.objective - last.objective + distance
-    rate = math.log(earlier / distance) / (last.passes - middle.passes) if earlier > distance > 0 else 0.0
-    return math.log(gap / tolerance) / rate if rate > 0 else math.nan
+    passes = [each.passes for each in tail]
+    logs = [math.log(each.gap) for each in tail]
+    middle, level = sum(passes) / len(tail), sum(logs) / len(tail)
+    slope = sum((each - middle) * (log - level) for each, log in zip(passes, logs, strict=True))
+    slope /= sum((each - middle) ** 2 for each in passes)
+    return math.ceil(math.log(tolerance / gap) / slope) if slope < 0 else math.nan

@@ -21,6 +21,7 @@ from downslope.engines import linear as engine
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
+from downslope.records.figures import figure, plural
 from downslope.training import squared
 from downslope.training.full_batch import descend_full_batch
 from downslope.training.interior import descend_interior, fits
@@ -234,7 +235,9 @@ def _conclude(
         verdict = Verdict.CONVERGED
     predicted = math.nan
     if verdict is Verdict.BUDGET:
-        predicted = passes_still_needed(log.steps, descent.gap, spec.tolerance)
+        predicted = descent.predicted
+        if not math.isfinite(predicted):
+            predicted = passes_still_needed(log.steps, descent.gap, spec.tolerance)
     return Training(
         descent.point, verdict, descent.message or _message(verdict, descent, log, spec, predicted), log.start,
         descent.objective, descent.gap, descent.kind, log.passes, log.updates, tuple(log.steps), tuple(choices),
@@ -243,15 +246,21 @@ def _conclude(
 
 
 def _message(verdict: Verdict, descent: Descent, log: Logbook, spec: Spec, predicted: float) -> str:
-    where = f"{descent.kind} gap {descent.gap:.2g}"
+    where = f"{descent.kind} gap {figure(descent.gap, 2)}" if math.isfinite(descent.gap) else "gap unknown"
+    work = f"{plural(log.updates, 'update')}, {plural(log.passes, 'pass', 'passes')}"
+    asked = figure(spec.tolerance)
     if verdict is Verdict.CONVERGED:
-        return f"converged: {where} after {log.updates} updates, {log.passes:.3g} passes"
+        return f"converged: {where} after {work}"
     if verdict is Verdict.STOPPED:
-        return f"stopped by hand after {log.updates} updates: {where}"
-    more = f"; about {predicted:.0f} more passes would reach {spec.tolerance:g}" if math.isfinite(predicted) else ""
-    if log.spent:
-        return f"budget spent after {log.passes:.3g} passes: {where}, asked {spec.tolerance:g}{more}"
-    return f"no further progress: {where}, asked {spec.tolerance:g}; float arithmetic can tell no more"
+        return f"stopped by hand after {work}: {where}"
+    where += f", not proved below {asked}" if descent.gap <= spec.tolerance else f", asked {asked}"
+    if not log.spent:
+        return f"no further progress: {where}; float arithmetic can tell no more"
+    more = ""
+    if math.isfinite(predicted):
+        passes = plural(float(f"{predicted:.2g}"), "more pass", "more passes")
+        more = f"; {'about' if descent.sure else 'at least'} {passes} would be needed"
+    return f"budget spent after {work}: {where}{more}"
 
 
 def certified_or_estimated(
