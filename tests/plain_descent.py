@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.optimize import Bounds, minimize
 
 from downslope.data.blocks import Block, Examples
 from downslope.losses import Loss, poisson_offset
@@ -133,3 +134,37 @@ def poisson_counts(examples: Examples) -> Examples:
 def fit_target(examples: Examples, loss: Loss) -> Examples:
     """Return the examples with a target that the loss takes."""
     return poisson_counts(examples) if loss.name == "poisson" else examples
+
+
+def scipy_minimum(examples: Examples, objective: Objective) -> np.ndarray:
+    """Return the (d + 1, k) weights at which SciPy finds F lowest, the intercept last.
+
+    L-BFGS-B on w = u - v with u, v >= 0, which makes l1 smooth; corners are rounded ever less, to 3e-5.
+    """
+    features = np.hstack([dense(examples), np.ones((examples.rows, 1)) * objective.intercept])
+    size, outputs, share = features.shape[1], objective.outputs, shares(examples)
+    penalised = np.ones((size, 1))
+    penalised[-1] = 0.0
+    best = np.zeros(2 * size * outputs)
+    for width in (0.3, 3e-3, 3e-5) if objective.loss.cornered else (0.0, 0.0):
+        loss = objective.loss.rounded(width)
+        rounded = Objective(loss, objective.l1, objective.l2, objective.intercept, outputs)
+
+        def value_and_slope(flat: np.ndarray, rounded: Objective = rounded) -> tuple[float, np.ndarray]:
+            plus, minus = flat.reshape(2, size, outputs)
+            weights = plus - minus
+            scores = features @ weights
+            value = float((share * rounded.losses(scores, examples.target)).mean())
+            value += rounded.l2 / 2 * float((penalised * weights**2).sum())
+            value += rounded.l1 * float((penalised * (plus + minus)).sum())
+            slope = features.T @ (rounded.slopes(scores, examples.target) * share[:, None]) / examples.rows
+            slope += rounded.l2 * penalised * weights
+            thrust = np.broadcast_to(rounded.l1 * penalised, slope.shape)
+            return value, np.stack([slope + thrust, thrust - slope]).ravel()
+
+        best = minimize(
+            value_and_slope, best, jac=True, method="L-BFGS-B", bounds=Bounds(0, np.inf),
+            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 30},
+        ).x  # fmt: skip
+    plus, minus = best.reshape(2, size, outputs)
+    return plus - minus

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import Bounds, minimize
+from scipy.optimize import minimize
 
 from downslope.certificate import Bound, certify, has_proof, mean, quadratic_bound, relative_gap, start_objective
 from downslope.data.blocks import Examples
 from downslope.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Softmax, Squared, SquaredHinge
 from downslope.models.linear import Objective, Point
-from tests.plain_descent import dense, fit_target, objective_at, shares, table
+from tests.plain_descent import dense, fit_target, objective_at, scipy_minimum, shares, table
 
 LOSSES: dict[str, tuple[Loss, int]] = {
     "squared": (Squared(), 0),
@@ -46,40 +46,12 @@ def columns(point: Point) -> np.ndarray:
 
 
 @cache
-def scipy_minimum(name: str, seed: int, weighted: bool, l1: float, l2: float, intercept: bool) -> np.ndarray:
-    """Return (d + 1, k) weights that SciPy finds: L-BFGS-B on w = u - v with u, v >= 0, corners hardly rounded."""
-    examples = example_table(name, seed, weighted)
-    objective = objective_of(name, l1, l2, intercept)
-    features = np.hstack([dense(examples), np.ones((examples.rows, 1)) * intercept])
-    size, outputs = features.shape[1], objective.outputs
-    penalised = np.ones((size, 1))
-    penalised[-1] = 0.0
-    best = np.zeros(2 * size * outputs)
-    widths = (0.3, 3e-3, 3e-5) if objective.loss.cornered else (0.0, 0.0)
-    for width in widths:
-        rounded = Objective(objective.loss.rounded(width), l1, l2, intercept, outputs)
-
-        def value_and_slope(flat: np.ndarray, rounded: Objective = rounded) -> tuple[float, np.ndarray]:
-            plus, minus = flat.reshape(2, size, outputs)
-            weights = plus - minus
-            scores, share = features @ weights, shares(examples)
-            value = float((share * rounded.losses(scores, examples.target)).mean())
-            value += l2 / 2 * float((penalised * weights**2).sum()) + l1 * float((penalised * (plus + minus)).sum())
-            slope = features.T @ (rounded.slopes(scores, examples.target) * share[:, None]) / examples.rows
-            slope += l2 * penalised * weights
-            thrust = np.broadcast_to(l1 * penalised, slope.shape)
-            return value, np.stack([slope + thrust, thrust - slope]).ravel()
-
-        best = minimize(
-            value_and_slope, best, jac=True, method="L-BFGS-B", bounds=Bounds(0, np.inf),
-            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 30},
-        ).x  # fmt: skip
-    plus, minus = best.reshape(2, size, outputs)
-    return plus - minus
+def found_by_scipy(name: str, seed: int, weighted: bool, l1: float, l2: float, intercept: bool) -> np.ndarray:
+    return scipy_minimum(example_table(name, seed, weighted), objective_of(name, l1, l2, intercept))
 
 
 def lowest(name: str, seed: int, weighted: bool, l1: float, l2: float, intercept: bool) -> float:
-    weights = scipy_minimum(name, seed, weighted, l1, l2, intercept)
+    weights = found_by_scipy(name, seed, weighted, l1, l2, intercept)
     return objective_at(example_table(name, seed, weighted), objective_of(name, l1, l2, intercept), weights)
 
 
@@ -113,7 +85,7 @@ def test_bounds_near_the_minimum_hold_and_close_with_a_penalty(
 ) -> None:
     l1, l2 = penalty
     examples, objective = example_table(name, 0, weighted), objective_of(name, l1, l2, intercept)
-    found = scipy_minimum(name, 0, weighted, l1, l2, intercept)
+    found = found_by_scipy(name, 0, weighted, l1, l2, intercept)
     reached = lowest(name, 0, weighted, l1, l2, intercept)
     rng = np.random.default_rng(0)
     for away in (0.0, 1e-8, 1e-4, 1e-2):
@@ -141,7 +113,7 @@ def test_intercepts_that_no_newton_step_can_mend_prove_nothing_false(
 def test_a_class_that_no_example_has_does_not_spoil_the_proof() -> None:
     examples, three = example_table("softmax", 0, True), objective_of("softmax", 0.0, 0.05, True)
     # The infimum is that of three classes: the intercept of the fourth goes to minus infinity.
-    found = scipy_minimum("softmax", 0, True, 0.0, 0.05, True)
+    found = found_by_scipy("softmax", 0, True, 0.0, 0.05, True)
     reached = objective_at(examples, three, found)
     four = Objective(Softmax(), 0.0, 0.05, True, 4)
     weights = np.column_stack([found, np.zeros(7)])
