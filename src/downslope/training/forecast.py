@@ -112,4 +112,4 @@ def epochs_still_needed(epochs: float, gap: float, tolerance: float) -> float:
     """Return by how many epochs a run whose rate falls to nothing must be longer to end at ``tolerance``; see above."""
     if not 0 < tolerance < gap or not math.isfinite(gap):
         return math.nan
-    return float(math.ceil(epochs * ((gap / tolerance) ** (1.0 / ANNEALED) - 1.0)))
+    return float(math.ceil(epochs * (math.pow(gap / tolerance, 1.0 / ANNEALED) - 1.0)))

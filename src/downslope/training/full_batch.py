@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from downslope.certificate import certify, has_proof, relative_gap
 from downslope.choices.curvature import Moments
 from downslope.choices.learning_rate import full_batch_rate
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
-from downslope.records.spec import RULES
 from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
 from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.forecast import steps_still_needed
+from downslope.training.judging import REFRESHED, Judge
 from downslope.training.logbook import Descent, Logbook
-from downslope.training.metric import Metric, inner
-from downslope.training.proximal import proximal_step
-from downslope.training.scaled import ScaledDescent, metric_at
+from downslope.training.metric import Metric
 from downslope.types import JsonValue, Matrix
 
-REFRESHED = frozenset(4**power for power in range(2, 16))
-"""Updates after which the Hessian that gaps are estimated with is measured anew, unless it is the same everywhere."""
 LINES = 400
 """Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the steps go by. total: updates planned."""
+
+    rule: str
+    rate: float
+    schedule: str
+    warmup: float
+    momentum: float
+    average: bool
+    total: int
+
+    def rate_at(self, update: int) -> float:
+        """Return the learning rate in use at an update, counted from 0."""
+        share = schedule(self.schedule, np.array([float(update)]), self.total, self.warmup)
+        return self.rate * float(share[0])
 
 
 def descend_full_batch(
@@ -48,113 +61,102 @@ def descend_full_batch(
     settled: dict[str, JsonValue] = {
         "rule": rule, "learning_rate": rate, "batch_size": examples.rows, "schedule": name, "average": average,
     }  # fmt: skip
-    judge = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
-    descent = _loop(examples, objective, judge, shape, spec, log, rule_number(rule), rate, name, average, start)
+    log.counts_updates = True
+    plan = Plan(rule, rate, name, spec.warmup, spec.momentum, average, max(int(log.most_passes), 1))
+    judge = Judge(examples, objective, moments, metric, log, spec)
+    walk = _Walk(judge, plan, start or Point.zeros(examples.features, objective.outputs))
+    descent = walk.run()
+    if descent.failed:
+        fall = Fall(log.updates, rate, examples.rows, rule, descent.point)
+        message = explain_divergence(fall, examples, objective, shape, moments, metric, spec)
+        descent = replace(descent, message=message)
     return descent, choices, settled
 
 
-def _loop(
-    examples: Examples, objective: Objective, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook,
-    rule: int, rate: float, name: str, average: bool, start: Point | None,
-) -> Descent:  # fmt: skip
-    point = start or Point.zeros(examples.features, objective.outputs)
-    state = RuleState.zeros((examples.features + 1, objective.outputs))
-    total = max(int(log.most_passes), 1)
-    log.counts_updates = True
-    mean_point, averaged = point, 0
-    seen = engine.evaluate(examples, objective, point)
-    while True:
-        if log.updates in REFRESHED:
-            _refresh(judge, point, spec.seed, log)
-        distance = _distance(judge, point, seen.gradient, objective)
-        gap = relative_gap(distance, log.start, seen.objective)
-        share = float(schedule(name, np.array([float(log.updates)]), total, spec.warmup)[0])
-        if log.updates <= LINES or log.updates % (log.updates // LINES) == 0 or gap <= spec.tolerance:
-            log.note(seen.objective, seen.gradient_norm, rate * share, gap, GapKind.ESTIMATED)
-        log.last = point
-        if gap <= spec.tolerance:
-            ended = _proved(examples, objective, judge, mean_point if average else point, log, spec.tolerance)
+class _Walk:
+    """One descent on its way."""
+
+    def __init__(self, judge: Judge, plan: Plan, start: Point) -> None:
+        self.judge, self.plan, self.log = judge, plan, judge.log
+        self.point = self.mean = start
+        self.averaged = 0
+        self.state = RuleState.zeros((judge.examples.features + 1, judge.objective.outputs))
+        self.seen = engine.evaluate(judge.examples, judge.objective, start)
+
+    def run(self) -> Descent:
+        """Step until there is a reason to stop."""
+        while True:
+            ended = self._look() or self._step()
             if ended is not None:
                 return ended
-        log.planned = log.updates >= total
-        if log.spent or seen.gradient_norm == 0:
-            ended = Descent(
-                mean_point if average and averaged else point, seen.objective, gap, GapKind.ESTIMATED,
-                seen.gradient_norm == 0,
-            )  # fmt: skip
-            if name != "constant" or average:
+
+    @property
+    def result(self) -> Point:
+        """Where the walk has come to: the mean of its late points where that was asked for."""
+        return self.mean if self.averaged else self.point
+
+    def _look(self) -> Descent | None:
+        """Record where the descent stands; return its end if the gap is reached or the budget spent."""
+        log, judge, seen = self.log, self.judge, self.seen
+        if log.updates in REFRESHED:
+            judge.refresh(self.point)
+        gap = judge.gap(self.point, seen)
+        near = gap <= judge.tolerance
+        if log.updates <= LINES or log.updates % (log.updates // LINES) == 0 or near:
+            log.note(seen.objective, seen.gradient_norm, self.plan.rate_at(log.updates), gap, GapKind.ESTIMATED)
+        log.last = self.point
+        if near and (self.averaged or judge.gap_to_prove(self.point, seen, gap) <= judge.tolerance):
+            ended = judge.proof(self.result, 0.0)
+            if ended is not None:
                 return ended
-            needed = _still_needed(judge, point, seen, gap, rule, rate, spec, log)
-            return replace(ended, predicted=needed, sure=math.isfinite(needed))
-        following, state = take_step(point, seen.gradient, state, rule, rate * share, spec, objective)
-        seen_next = engine.evaluate(examples, objective, following)
+        log.planned = log.updates >= self.plan.total
+        still = seen.gradient_norm == 0
+        if not log.spent and not still:
+            return None
+        needed = math.nan if still else self._still_needed(gap)
+        return Descent(
+            self.result, seen.objective, gap, GapKind.ESTIMATED, still, predicted=needed, sure=math.isfinite(needed)
+        )
+
+    def _step(self) -> Descent | None:
+        """Take a step; return the end of the descent if it diverged."""
+        judge, log = self.judge, self.log
+        rate = self.plan.rate_at(log.updates)
+        following, self.state = take_step(self.point, self.seen.gradient, self.state, self.plan, rate, judge.objective)
+        seen = engine.evaluate(judge.examples, judge.objective, following)
         log.updates += 1
         log.passes += 1
-        if not following.finite or log.diverging(seen_next.objective):
-            fall = Fall(log.updates, rate, examples.rows, RULES[rule], point)
-            message = explain_divergence(fall, examples, objective, shape, judge.moments, judge.metric, spec)
-            log.note(seen_next.objective, seen_next.gradient_norm, rate * share)
-            return Descent(point, seen.objective, math.nan, GapKind.NONE, False, failed=True, message=message)
-        point, seen = following, seen_next
-        if average and log.updates >= total // 2:
-            averaged += 1
-            mean_point = Point(
-                mean_point.weights + (point.weights - mean_point.weights) / averaged,
-                mean_point.intercept + (point.intercept - mean_point.intercept) / averaged,
+        if not following.finite or log.diverging(seen.objective):
+            log.note(seen.objective, seen.gradient_norm, rate)
+            return Descent(self.point, self.seen.objective, math.nan, GapKind.NONE, False, failed=True)
+        self.point, self.seen = following, seen
+        if self.plan.average and log.updates >= self.plan.total // 2:
+            self.averaged += 1
+            self.mean = Point(
+                self.mean.weights + (following.weights - self.mean.weights) / self.averaged,
+                self.mean.intercept + (following.intercept - self.mean.intercept) / self.averaged,
             )
+        return None
 
-
-def _refresh(judge: ScaledDescent, point: Point, seed: int, log: Logbook) -> None:
-    """Measure the Hessian where the descent has come to; a squared loss has the same one everywhere."""
-    if judge.squared or judge.objective.loss.cornered or judge.moments.matrix is None:
-        return
-    judge.metric = metric_at(judge.examples, judge.objective, point, judge.moments, seed)
-    log.passes += (judge.moments.sampled or judge.examples.rows) / judge.examples.rows
-
-
-def _still_needed(
-    judge: ScaledDescent, point: Point, seen: engine.Evaluation, gap: float, rule: int, rate: float, spec: Spec,
-    log: Logbook,
-) -> float:  # fmt: skip
-    """Return the passes that plain arithmetic on the curvature says are still needed, nan where it cannot say."""
-    if not gap < 1 or judge.objective.loss.cornered:
-        return math.nan
-    _refresh(judge, point, spec.seed, log)
-    wanted = spec.tolerance * max(log.start - seen.objective, 0.0) / (1.0 - gap)
-    return steps_still_needed(
-        judge.metric, seen.gradient, judge.objective, wanted, RULES[rule], spec.momentum, rate, judge.squared
-    )  # fmt: skip
+    def _still_needed(self, gap: float) -> float:
+        """Return the passes that the curvature says are still needed, nan where it cannot say."""
+        judge, plan = self.judge, self.plan
+        if plan.schedule != "constant" or plan.average or judge.objective.loss.cornered or not gap < 1:
+            return math.nan
+        judge.refresh(self.point)
+        wanted = judge.tolerance * max(self.log.start - self.seen.objective, 0.0) / (1.0 - gap)
+        return steps_still_needed(
+            judge.metric, self.seen.gradient, judge.objective, wanted, plan.rule, plan.momentum, plan.rate, judge.exact
+        )
 
 
 def take_step(
-    point: Point, gradient: Point, state: RuleState, rule: int, rate: float, spec: Spec, objective: Objective
+    point: Point, gradient: Point, state: RuleState, plan: Plan, rate: float, objective: Objective
 ) -> tuple[Point, RuleState]:
     """Return the point and the rule's state after one update, l1 by its proximal step."""
     columns = np.vstack([gradient.weights, gradient.intercept])
-    change, gain, state = step(rule, columns, state, rate, spec.momentum)
+    change, gain, state = step(rule_number(plan.rule), columns, state, rate, plan.momentum)
     weights: Matrix = point.weights - np.asarray(change[:-1], np.float64)
     if objective.l1 > 0:
         weights = np.asarray(soft_threshold(weights, gain[:-1] * objective.l1), np.float64)
     return Point(weights, point.intercept - change[-1]), state
-
-
-def _distance(judge: ScaledDescent, point: Point, gradient: Point, objective: Objective) -> float:
-    if objective.l1 > 0:
-        return max(proximal_step(judge.metric, point, gradient, objective)[1], 0.0)
-    return 0.5 * max(inner(gradient, judge.metric.solve(gradient)), 0.0)
-
-
-def _proved(
-    examples: Examples, objective: Objective, judge: ScaledDescent, point: Point, log: Logbook, tolerance: float
-) -> Descent | None:
-    """Return the end of the run if the gap can be proved; without a proof to be had, the estimate stands."""
-    if not (has_proof(objective) or judge.squared):
-        seen = engine.evaluate(examples, objective, point)
-        gap = relative_gap(_distance(judge, point, seen.gradient, objective), log.start, seen.objective)
-        return Descent(point, seen.objective, gap, GapKind.ESTIMATED, True) if gap <= tolerance else None
-    bound = judge.certify(point) if judge.squared else certify(examples, objective, point)
-    gap = bound.gap(log.start)
-    if gap > tolerance:
-        return None
-    log.note(bound.objective, math.sqrt(inner(bound.gradient, bound.gradient)), 0.0, gap, GapKind.CERTIFIED)
-    return Descent(bound.point, bound.objective, gap, GapKind.CERTIFIED, True)

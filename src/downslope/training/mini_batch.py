@@ -7,72 +7,33 @@ batches, and are halved as the run goes on: the best lane is not found before th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from downslope.certificate import certify, has_proof, relative_gap
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.curvature import Moments
 from downslope.choices.learning_rate import candidate_rates
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
-from downslope.engines import stepping
-from downslope.engines.arguments import LossShape, Rule, State
-from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of, standardised
+from downslope.engines.racing import EXPLODED, Lanes, standardised
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
-from downslope.steps import PLAIN, rule_number, schedule
+from downslope.steps import rule_number
+from downslope.training.course import Course, trainer_of
 from downslope.training.divergence import Fall, explain_divergence
+from downslope.training.forecast import epochs_still_needed
+from downslope.training.judging import REFRESHED, Judge
 from downslope.training.logbook import DIVERGED, Descent, Logbook
-from downslope.training.metric import Metric, inner
-from downslope.training.proximal import proximal_step
-from downslope.training.scaled import ScaledDescent
-from downslope.types import Indices, JsonValue, Vector
+from downslope.training.metric import Metric
+from downslope.types import JsonValue, Vector
 
-LOOKS = 16
-"""Times an epoch is looked at, so that divergence is caught while it happens."""
 HALVINGS = (0.05, 0.2, 0.5, 0.8)
 """Shares of the run after which the worse half of the lanes is dropped; at the end the best one stays."""
 
-
-@dataclass
-class Course:
-    """What one run in batches goes by."""
-
-    examples: Examples
-    objective: Objective
-    batch: int
-    rule: int
-    momentum: float
-    epochs: int
-    schedule: str
-    warmup: float
-    average: bool
-    seed: int
-
-    @property
-    def updates_an_epoch(self) -> int:
-        """Batches in one epoch, the partial last one included."""
-        return -(-self.examples.rows // self.batch)
-
-    def share(self, first: int, count: int) -> Vector:
-        """Return the schedule of ``count`` updates from ``first`` on."""
-        updates = np.arange(first, first + count, dtype=np.float64)
-        return schedule(self.schedule, updates, self.epochs * self.updates_an_epoch, self.warmup)
-
-    def pieces(self) -> list[tuple[int, int]]:
-        """Return the (begin, end) of the pieces in which an epoch is run, whole batches each."""
-        edges = np.unique(np.linspace(0, self.updates_an_epoch, LOOKS + 1).astype(int)) * self.batch
-        edges[-1] = self.examples.rows
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-
-    @property
-    def averaging_from(self) -> int:
-        """The epoch after which iterates are averaged: the second half of the run."""
-        return self.epochs // 2
+__all__ = ["Course", "descend_in_batches", "trainer_of"]
 
 
 def descend_in_batches(
@@ -88,23 +49,28 @@ def descend_in_batches(
         batch = _batch_size(ready, objective, rule, spec, choices)
     epochs = max(1, math.ceil(log.most_passes))
     log.counts_updates = True
+    average = spec.average is True
     name = spec.schedule
     if name == "auto":
-        name = "cosine" if spec.average != True else "constant"  # noqa: E712 - "auto" is neither
-    average = spec.average is True
+        name = "constant" if average else "cosine"
     course = Course(ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed)
-    judge = ScaledDescent(ready, objective, objective, moments, metric, log, spec.seed)
+    judge = Judge(ready, objective, moments, metric, log, spec)
     point = start or Point.zeros(examples.features, objective.outputs)
     if isinstance(spec.learning_rate, str):
-        descent, choice = _race(course, judge, shape, spec, log, point)
-        choices.append(choice)
-        rate = float(choice.value)
+        race = _Race(course, judge, candidate_rates(shape, RULES[rule]), point)
+        descent = race.run()
+        choices.append(race.choice())
+        rate = race.best.rate
     else:
         rate = float(spec.learning_rate)
-        descent = _run(course, judge, shape, spec, log, rate, point)
+        descent = _run(course, judge, rate, point)
+    if descent.failed:
+        fall = Fall(log.updates, rate, batch, RULES[rule], descent.point)
+        message = explain_divergence(fall, ready, objective, shape, moments, metric, spec)
+        descent = replace(descent, message=message)
     settled: dict[str, JsonValue] = {
-        "rule": ("plain" if spec.rule == "auto" else spec.rule), "learning_rate": rate, "batch_size": batch,
-        "schedule": name, "average": average, "epochs": epochs,
+        "rule": RULES[rule], "learning_rate": rate, "batch_size": batch, "schedule": name, "average": average,
+        "epochs": epochs,
     }  # fmt: skip
     return descent, choices, settled
 
@@ -117,199 +83,79 @@ def _batch_size(examples: Examples, objective: Objective, rule: int, spec: Spec,
     return min(int(choice.value), examples.rows)
 
 
-def _run(
-    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, rate: float, start: Point
-) -> Descent:
+def _run(course: Course, judge: Judge, rate: float, start: Point) -> Descent:
     """Run with one learning rate."""
+    log = judge.log
     trainer = trainer_of(course, rate, log.start, start)
-    point, objective_now = start, log.start
+    looks = _Looks(course, judge)
+    point, reached = start, log.start
     for epoch in range(course.epochs):
         rows = order(course.examples.rows, course.seed, epoch)
+        trainer.averaging = course.average and epoch >= course.averaging_from
         for begin, end in course.pieces():
-            trainer.averaging = course.average and epoch >= course.averaging_from
             mean_loss, whole = trainer.advance(rows, begin, end)
             log.updates = trainer.updates
             log.passes += (end - begin) / course.examples.rows
-            if not whole or not mean_loss <= DIVERGED * max(log.start, 1e-300):
-                return _fallen(course, judge, shape, spec, log.updates + 1, rate, point, objective_now)
+            if not whole or not _bearable(mean_loss, log):
+                log.updates += 0 if whole else 1
+                return _fallen(point, reached)
             if log.seconds >= log.most_seconds:
                 break
-        candidate = trainer.point()
-        current = rate * float(course.share(trainer.updates - 1, 1)[0])
-        ended, value = _judge(course, judge, log, candidate, current, spec)
-        if not math.isfinite(value) or value > DIVERGED * max(log.start, 1e-300):
-            return _fallen(course, judge, shape, spec, log.updates, rate, point, objective_now)
-        point, objective_now = candidate, value
+        ended, value = looks.judge(trainer.point(), rate * float(course.share(trainer.updates - 1, 1)[0]))
+        if not _bearable(value, log):
+            return _fallen(point, reached)
+        point, reached = trainer.point(), value
         if ended is not None:
             return ended
         if log.spent:
             break
-    log.planned = True
-    return Descent(point, objective_now, log.steps[-1].gap, GapKind.ESTIMATED, False)
+    return looks.conclude(point, reached)
 
 
-def _fallen(
-    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, update: int, rate: float, point: Point,
-    objective_there: float,
-) -> Descent:  # fmt: skip
-    """Return the end of a run that diverged, at its last good point, explained."""
-    fall = Fall(update, rate, course.batch, RULES[course.rule], point)
-    message = explain_divergence(fall, course.examples, course.objective, shape, judge.moments, judge.metric, spec)
-    return Descent(point, objective_there, math.nan, GapKind.NONE, False, failed=True, message=message)
+def _bearable(objective: float, log: Logbook) -> bool:
+    return objective <= DIVERGED * max(log.start, 1e-300)
 
 
-def _judge(
-    course: Course, judge: ScaledDescent, log: Logbook, point: Point, rate: float, spec: Spec
-) -> tuple[Descent | None, float]:
-    """Look at F and its slope where an epoch ended; return the end of the run, or None, and F."""
-    seen = engine.evaluate(course.examples, course.objective, point)
-    log.passes += 1
-    if course.objective.l1 > 0:
-        distance = max(proximal_step(judge.metric, point, seen.gradient, course.objective)[1], 0.0)
-    else:
-        distance = 0.5 * max(inner(seen.gradient, judge.metric.solve(seen.gradient)), 0.0)
-    gap = relative_gap(distance, log.start, seen.objective)
-    log.note(seen.objective, seen.gradient_norm, rate, gap, GapKind.ESTIMATED)
-    log.last = point
-    if not gap <= spec.tolerance:
-        return None, seen.objective
-    if not (has_proof(course.objective) or judge.squared):
-        return Descent(point, seen.objective, gap, GapKind.ESTIMATED, True), seen.objective
-    bound = judge.certify(point) if judge.squared else certify(course.examples, course.objective, point)
-    proved = bound.gap(log.start)
-    if proved > spec.tolerance:
-        return None, seen.objective
-    log.note(bound.objective, math.sqrt(inner(bound.gradient, bound.gradient)), rate, proved, GapKind.CERTIFIED)
-    return Descent(bound.point, bound.objective, proved, GapKind.CERTIFIED, True), bound.objective
+def _fallen(point: Point, objective: float) -> Descent:
+    """Return the end of a run that diverged, at its last good point."""
+    return Descent(point, objective, math.nan, GapKind.NONE, False, failed=True)
 
 
-def trainer_of(course: Course, rate: float, start_objective: float, start: Point) -> Single | Several:
-    """Return what runs one training: the fastest kernels for one output, a lane for several."""
-    kind = Single if course.objective.outputs == 1 else Several
-    return kind(course, rate, start_objective, start)
+class _Looks:
+    """The looks at one run, each where an epoch ended."""
 
+    def __init__(self, course: Course, judge: Judge) -> None:
+        self.course, self.judging, self.log = course, judge, judge.log
+        self.count = 0
+        self.to_prove = math.nan
 
-class Single:
-    """One training of one output: the fastest kernels."""
+    def judge(self, point: Point, rate: float) -> tuple[Descent | None, float]:
+        """Record F and its gap at a point; return the end of the run, or None, and F."""
+        judge, log = self.judging, self.log
+        seen = engine.evaluate(self.course.examples, self.course.objective, point)
+        log.passes += 1
+        if not math.isfinite(seen.objective):
+            return None, seen.objective
+        self.count += 1
+        last = log.updates >= self.course.epochs * self.course.updates_an_epoch
+        if self.count == 1 or self.count in REFRESHED or last:
+            judge.refresh(point)
+        gap = judge.gap(point, seen)
+        log.note(seen.objective, seen.gradient_norm, rate, gap, GapKind.ESTIMATED)
+        log.last = point
+        self.to_prove = judge.gap_to_prove(point, seen, gap)
+        ended = judge.proof(point, rate) if self.to_prove <= judge.tolerance else None
+        return ended, seen.objective if ended is None else ended.objective
 
-    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
-        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
-        self.course, self.rate = course, rate
-        self.weights = np.append(start.weights[:, 0], start.intercept).astype(course.examples.dtype)
-        self.first, self.second = np.zeros_like(self.weights), np.zeros_like(self.weights)
-        self.average, self.averaged = np.zeros(self.weights.shape[0]), 0
-        self.averaging = False
-        self.updates = 0
-        self.limit = EXPLODED * max(start_objective, 1e-300)
-
-    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
-        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
-        course, objective = self.course, self.course.objective
-        count = -(-(end - begin) // course.batch)
-        rates = self.rate * course.share(self.updates, count)
-        given = rows_of(course.examples, rows)
-        loss, penalty = LossShape.of(objective.loss), penalty_of(objective)
-        if course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0:
-            done, total = stepping.run_single_steps(given, begin, end, loss, penalty, rates, self.weights, self.limit)
-        else:
-            done, total, averaged = stepping.run_steps(
-                given, begin, end, course.batch, loss, penalty, Rule(course.rule, course.momentum), rates,
-                State(self.weights, self.first, self.second, self.average), self.averaged if self.averaging else -1,
-                self.updates, self.limit,
-            )  # fmt: skip
-            self.averaged = averaged if self.averaging else self.averaged
-        self.updates += done
-        return total / max(end - begin, 1), done == count
-
-    def point(self) -> Point:
-        """Return where the training stands, the mean of its iterates once there is one."""
-        flat = self.average if self.averaged > 0 else self.weights.astype(np.float64)
-        return Point(flat[:-1, None].copy(), flat[-1:].copy())
-
-
-class Several:
-    """One training of several outputs: one lane."""
-
-    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
-        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
-        self.course = course
-        limit = EXPLODED * max(start_objective, 1e-300)
-        self.lanes = Lanes.start(
-            course.examples, course.objective, np.array([rate]), course.rule, course.momentum, None, limit, start
-        )
-        self.averaging = False
-        self.updates = 0
-
-    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
-        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
-        course = self.course
-        count = -(-(end - begin) // course.batch)
-        if self.averaging and self.lanes.averaged < 0:
-            self.lanes.averaged = 0
-        share = course.share(self.updates, count)
-        losses = self.lanes.epoch(course.examples, course.objective, rows, course.batch, share, 0, begin, end)
-        self.updates += count
-        return float(losses[0]), bool(self.lanes.alive[0])
-
-    def point(self) -> Point:
-        """Return where the training stands, the mean of its iterates once there is one."""
-        return self.lanes.point(0, average=True)
-
-
-def _race_epoch(course: Course, lanes: Lanes, log: Logbook, epoch: int, updates: int, looked: bool) -> int:
-    """Run one epoch in every lane; return the updates so far.
-
-    looked: the lanes are judged at its end, and the mean of the iterates is begun halfway.
-    """
-    rows = order(course.examples.rows, course.seed, epoch)
-    if course.average and epoch >= course.averaging_from and lanes.averaged < 0:
-        lanes.averaged = 0
-    pieces = course.pieces()
-    for index, (begin, end) in enumerate(pieces):
-        if looked and epoch + 1 < course.epochs and index == len(pieces) // 2:
-            lanes.averaged = 0
-        count = -(-(end - begin) // course.batch)
-        share = course.share(updates, count)
-        lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
-        updates += count
-        log.passes += (end - begin) / course.examples.rows
-        if not lanes.alive.any() or log.seconds >= log.most_seconds:
-            break
-    log.updates = updates
-    return updates
-
-
-def _race(
-    course: Course, judge: ScaledDescent, shape: Curvature, spec: Spec, log: Logbook, start: Point
-) -> tuple[Descent, Choice]:
-    """Run all candidate rates, halving the lanes on the way; return the best one's descent and the evidence.
-
-    On the way a lane is judged by the mean of its iterates over half an epoch: the noise that a long step
-    leaves in the last iterate will go as the rate falls, and should not count against it.
-    """
-    rates = candidate_rates(shape, "plain" if spec.rule == "auto" else spec.rule)
-    limit = EXPLODED * max(log.start, 1e-300)
-    lanes = Lanes.start(course.examples, course.objective, rates, course.rule, course.momentum, None, limit, start)
-    evidence: dict[float, dict[str, JsonValue]] = {}
-    looks = {max(1, round(share * course.epochs)) for share in HALVINGS} | {course.epochs}
-    updates, best = 0, Leader(math.inf, start, float(rates[0]))
-    for epoch in range(course.epochs):
-        whole = course.average and epoch >= course.averaging_from
-        updates = _race_epoch(course, lanes, log, epoch, updates, epoch + 1 in looks and not whole)
-        late = epoch + 1 in looks or log.seconds >= log.most_seconds or not lanes.alive.any()
-        if late or lanes.rates.size == 1:
-            lanes, best = _halve(course, lanes, evidence, log, epoch + 1, best)
-            if not whole:
-                lanes.averaged = -1
-            current = best.rate * float(course.share(updates - 1, 1)[0])
-            ended, _ = _judge(course, judge, log, best.point, current, spec)
-            if ended is not None:
-                return ended, _chosen(best.rate, evidence)
-        if log.spent or not lanes.alive.any():
-            break
-    log.planned = True
-    last = log.steps[-1]
-    return Descent(best.point, best.objective, last.gap, last.gap_kind, False), _chosen(best.rate, evidence)
+    def conclude(self, point: Point, objective: float) -> Descent:
+        """Return the end of a run whose budget is spent, and what it would have needed."""
+        course, log = self.course, self.log
+        log.planned = True
+        gap = log.steps[-1].gap if log.steps else math.nan
+        predicted = math.nan
+        if course.schedule != "constant" and log.updates >= course.epochs * course.updates_an_epoch:
+            predicted = epochs_still_needed(course.epochs, self.to_prove, self.judging.tolerance)
+        return Descent(point, objective, gap, GapKind.ESTIMATED, False, predicted=predicted)
 
 
 @dataclass(frozen=True)
@@ -321,37 +167,90 @@ class Leader:
     rate: float
 
 
-def _halve(
-    course: Course, lanes: Lanes, evidence: dict[float, dict[str, JsonValue]], log: Logbook, epochs: int, best: Leader
-) -> tuple[Lanes, Leader]:
-    """Drop the worse half of the lanes; return the rest and the best of those still running."""
-    points = [lanes.point(lane, average=True) for lane in range(lanes.rates.size)]
-    reached = np.array([
-        _objective(course, point) if alive else math.inf for point, alive in zip(points, lanes.alive, strict=True)
-    ])  # fmt: skip
-    log.passes += lanes.rates.size
-    for rate, value in zip(lanes.rates, reached, strict=True):
-        evidence[float(rate)] = {
-            "learning_rate": float(rate), "objective": float(value) if math.isfinite(value) else None,
-            "epochs": epochs,
-        }  # fmt: skip
-    ranked = np.argsort(reached, kind="stable")
-    winner = int(ranked[0])
-    if math.isfinite(reached[winner]):
-        best = Leader(float(reached[winner]), points[winner], float(lanes.rates[winner]))
-    kept = np.sort(ranked[: max(1, lanes.rates.size // 2)])
-    return lanes.keep(kept), best
+class _Race:
+    """All candidate rates side by side, the worse half of the lanes dropped now and then.
 
+    On the way a lane is judged by the mean of its iterates over half an epoch: the noise that a long step
+    leaves in the last iterate will go as the rate falls, and should not count against it.
+    """
 
-def _objective(course: Course, point: Point) -> float:
-    value = engine.evaluate(course.examples, course.objective, point).objective if point.finite else math.inf
-    return value if math.isfinite(value) else math.inf
+    def __init__(self, course: Course, judge: Judge, rates: Vector, start: Point) -> None:
+        self.course, self.log = course, judge.log
+        limit = EXPLODED * max(self.log.start, 1e-300)
+        self.lanes = Lanes.start(
+            course.examples, course.objective, rates, course.rule, course.momentum, None, limit, start
+        )
+        self.looks = _Looks(course, judge)
+        self.halvings = {max(1, round(share * course.epochs)) for share in HALVINGS}
+        self.best = Leader(math.inf, start, float(rates[0]))
+        self.evidence: dict[float, dict[str, JsonValue]] = {}
+        self.updates = 0
 
+    def run(self) -> Descent:
+        """Run the epochs; return the descent of the best lane."""
+        for epoch in range(self.course.epochs):
+            ended = self._epoch(epoch)
+            if ended is not None:
+                return ended
+            if self.log.spent or not self.lanes.alive.any():
+                break
+        return self.looks.conclude(self.best.point, self.best.objective)
 
-def _chosen(rate: float, evidence: dict[float, dict[str, JsonValue]]) -> Choice:
-    candidates = tuple(evidence[each] for each in sorted(evidence, reverse=True))
-    reason = (
-        f"the lowest loss of {len(candidates)} rates run side by side on the same batches, the worse half dropped "
-        f"{len(HALVINGS)} times"
-    )
-    return Choice("learning_rate", rate, reason, candidates)
+    def _epoch(self, epoch: int) -> Descent | None:
+        course, lanes, log = self.course, self.lanes, self.log
+        last = epoch + 1 == course.epochs
+        averaging = course.average and epoch >= course.averaging_from
+        look = epoch + 1 in self.halvings or last or lanes.rates.size == 1
+        rows = order(course.examples.rows, course.seed, epoch)
+        pieces = course.pieces()
+        for index, (begin, end) in enumerate(pieces):
+            middle = index == len(pieces) // 2 and look and not last and lanes.rates.size > 1
+            if lanes.averaged < 0 and (averaging or middle):
+                lanes.averaged = 0
+            share = course.share(self.updates, -(-(end - begin) // course.batch))
+            lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
+            self.updates += share.size
+            log.passes += (end - begin) / course.examples.rows
+            if not lanes.alive.any() or log.seconds >= log.most_seconds:
+                look = True
+                break
+        log.updates = self.updates
+        if not look:
+            return None
+        self._halve(epoch + 1)
+        if not averaging:
+            self.lanes.averaged = -1
+        rate = self.best.rate * float(course.share(self.updates - 1, 1)[0])
+        return self.looks.judge(self.best.point, rate)[0]
+
+    def _halve(self, epochs: int) -> None:
+        """Drop the worse half of the lanes, and note the best of those still running."""
+        lanes = self.lanes
+        points = [lanes.point(lane, average=True) for lane in range(lanes.rates.size)]
+        reached = [
+            self._objective(point) if alive else math.inf for point, alive in zip(points, lanes.alive, strict=True)
+        ]
+        self.log.passes += lanes.rates.size
+        for rate, value in zip(lanes.rates.tolist(), reached, strict=True):
+            objective = value if math.isfinite(value) else None
+            self.evidence[rate] = {"learning_rate": rate, "objective": objective, "epochs": epochs}
+        ranked = np.argsort(reached, kind="stable")
+        winner = int(ranked[0])
+        if math.isfinite(reached[winner]):
+            self.best = Leader(reached[winner], points[winner], float(lanes.rates[winner]))
+        self.lanes = lanes.keep(np.sort(ranked[: max(1, lanes.rates.size // 2)]))
+
+    def _objective(self, point: Point) -> float:
+        if not point.finite:
+            return math.inf
+        value = engine.evaluate(self.course.examples, self.course.objective, point).objective
+        return value if math.isfinite(value) else math.inf
+
+    def choice(self) -> Choice:
+        """Return the rate chosen, with what each of the others had reached when it was dropped."""
+        candidates = tuple(self.evidence[each] for each in sorted(self.evidence, reverse=True))
+        reason = (
+            f"the lowest loss of {len(candidates)} rates run side by side on the same batches, the worse half dropped "
+            f"{len(HALVINGS)} times"
+        )
+        return Choice("learning_rate", self.best.rate, reason, candidates)

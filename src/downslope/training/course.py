@@ -1,0 +1,128 @@
+"""One training in batches: the course that it follows, and what runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.engines import stepping
+from downslope.engines.arguments import LossShape, Rule, State
+from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of
+from downslope.models.linear import Objective, Point
+from downslope.steps import PLAIN, schedule
+from downslope.types import Indices, Vector
+
+LOOKS = 16
+"""Times an epoch is looked at, so that divergence is caught while it happens."""
+
+
+@dataclass
+class Course:
+    """What one run in batches goes by."""
+
+    examples: Examples
+    objective: Objective
+    batch: int
+    rule: int
+    momentum: float
+    epochs: int
+    schedule: str
+    warmup: float
+    average: bool
+    seed: int
+
+    @property
+    def updates_an_epoch(self) -> int:
+        """Batches in one epoch, the partial last one included."""
+        return -(-self.examples.rows // self.batch)
+
+    def share(self, first: int, count: int) -> Vector:
+        """Return the schedule of ``count`` updates from ``first`` on."""
+        updates = np.arange(first, first + count, dtype=np.float64)
+        return schedule(self.schedule, updates, self.epochs * self.updates_an_epoch, self.warmup)
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Return the (begin, end) of the pieces in which an epoch is run, whole batches each."""
+        edges = np.unique(np.linspace(0, self.updates_an_epoch, LOOKS + 1).astype(int)) * self.batch
+        edges[-1] = self.examples.rows
+        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+    @property
+    def averaging_from(self) -> int:
+        """The epoch after which iterates are averaged: the second half of the run."""
+        return self.epochs // 2
+
+
+def trainer_of(course: Course, rate: float, start_objective: float, start: Point) -> Single | Several:
+    """Return what runs one training: the fastest kernels for one output, a lane for several."""
+    kind = Single if course.objective.outputs == 1 else Several
+    return kind(course, rate, start_objective, start)
+
+
+class Single:
+    """One training of one output: the fastest kernels."""
+
+    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
+        self.course, self.rate = course, rate
+        self.weights = np.append(start.weights[:, 0], start.intercept).astype(course.examples.dtype)
+        self.first, self.second = np.zeros_like(self.weights), np.zeros_like(self.weights)
+        self.average, self.averaged = np.zeros(self.weights.shape[0]), 0
+        self.averaging = False
+        self.updates = 0
+        self.limit = EXPLODED * max(start_objective, 1e-300)
+
+    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+        course, objective = self.course, self.course.objective
+        count = -(-(end - begin) // course.batch)
+        rates = self.rate * course.share(self.updates, count)
+        given = rows_of(course.examples, rows)
+        loss, penalty = LossShape.of(objective.loss), penalty_of(objective)
+        if course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0:
+            done, total = stepping.run_single_steps(given, begin, end, loss, penalty, rates, self.weights, self.limit)
+        else:
+            done, total, averaged = stepping.run_steps(
+                given, begin, end, course.batch, loss, penalty, Rule(course.rule, course.momentum), rates,
+                State(self.weights, self.first, self.second, self.average), self.averaged if self.averaging else -1,
+                self.updates, self.limit,
+            )  # fmt: skip
+            self.averaged = averaged if self.averaging else self.averaged
+        self.updates += done
+        return total / max(end - begin, 1), done == count
+
+    def point(self) -> Point:
+        """Return where the training stands, the mean of its iterates once there is one."""
+        flat = self.average if self.averaged > 0 else self.weights.astype(np.float64)
+        return Point(flat[:-1, None].copy(), flat[-1:].copy())
+
+
+class Several:
+    """One training of several outputs: one lane."""
+
+    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
+        self.course = course
+        limit = EXPLODED * max(start_objective, 1e-300)
+        self.lanes = Lanes.start(
+            course.examples, course.objective, np.array([rate]), course.rule, course.momentum, None, limit, start
+        )
+        self.averaging = False
+        self.updates = 0
+
+    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+        course = self.course
+        count = -(-(end - begin) // course.batch)
+        if self.averaging and self.lanes.averaged < 0:
+            self.lanes.averaged = 0
+        share = course.share(self.updates, count)
+        losses = self.lanes.epoch(course.examples, course.objective, rows, course.batch, share, 0, begin, end)
+        self.updates += count
+        return float(losses[0]), bool(self.lanes.alive[0])
+
+    def point(self) -> Point:
+        """Return where the training stands, the mean of its iterates once there is one."""
+        return self.lanes.point(0, average=True)
