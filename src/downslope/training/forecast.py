@@ -22,10 +22,10 @@ MOST_PARAMETERS = 1200
 MOST_STEPS = 1e12
 FLAT = 1e-13
 """Curvatures below this share of the largest are rounding: no descent gets on there, and none is needed."""
-ANNEALED = 2.0
-"""With a rate that falls to nothing over the run, the gap at the end fell about as the square of the run's length:
-over eleven problems and 64 pairs of lengths the median of predicted over needed was 0.7 (0.15 to 1.7 for eight
-in ten), so the figure is given as a least one."""
+ANNEALED = 2.5
+"""With a rate that falls to nothing over the run, the gap at the end falls about as a power of the run's length:
+over eleven problems and 64 pairs of lengths, this power called for half the epochs needed in the middle, and for too
+many in one case of six, so the figure is given as the least."""
 
 
 def steps_still_needed(
