@@ -144,7 +144,7 @@ def main() -> None:
     """Run what was asked for, print the tables, and write ``RESULTS.md``."""
     warnings.simplefilter("ignore")
     given = parsed()
-    effort = Effort(limit=10, repeats=3, screening=2) if given.quick else Effort()
+    effort = Effort(limit=4, repeats=3, screening=0.7) if given.quick else Effort()
     folder = data_folder(given.data)
     flights = problems.log_flights(folder)
     found = Results({**machine.describe(), **engine_speed.ceilings(flights)})
@@ -157,6 +157,7 @@ def main() -> None:
             found.races.append((title, entries))
             found.figures += race_figures(problem, entries)
             results.show(Results({}, race_figures(problem, entries), [(title, entries)]))
+            (HERE / "RESULTS.md").write_text(results.page(found), encoding="utf-8")
     run_pages(given.names, lambda: flights, effort, found)
     results.show(Results({}, found.figures))
     (HERE / "RESULTS.md").write_text(results.page(found), encoding="utf-8")

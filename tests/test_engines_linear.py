@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
+from downslope.engines.moments import second_moments, survey
 from downslope.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Softmax, Squared, SquaredHinge
 from downslope.models.linear import Objective, Point
 from tests.plain_descent import RELATIVE, dense, fit_target, objective_at, shares, table
@@ -166,7 +167,7 @@ def test_second_moments_are_those_of_the_dense_table(layout: str, dtype: Any, ex
     features = np.hstack([dense(examples), np.ones((examples.rows, 1))])
     share = shares(examples) * (1.0 if row_weights is None else row_weights)
     truth = (features * share[:, None]).T @ features / examples.rows
-    found = engine.second_moments(examples, row_weights, exact)
+    found = second_moments(examples, row_weights, exact)
     near = 1e-11 if exact or dtype == np.float64 else 1e-5
     np.testing.assert_allclose(found, truth, atol=near * (1 + np.abs(truth).max()))
     np.testing.assert_allclose(found, found.T, atol=1e-15 * np.abs(found).max())
@@ -183,7 +184,7 @@ def test_survey_is_one_read_for_means_deviations_and_the_first_gradient(
     weights = rng.random(207) if weighted else engine.NONE
     slopes = rng.standard_normal(207) if sloped else engine.NONE
     shift = numbers.mean(axis=0)
-    sums = engine.survey(numbers, slopes, weights, shift)
+    sums = survey(numbers, slopes, weights, shift)
     away = numbers.astype(np.float64) - shift
     each = weights if weighted else np.ones(207)
     truth = np.stack([each @ away, each @ away**2, slopes @ away if sloped else np.zeros(4)])
@@ -193,7 +194,7 @@ def test_survey_is_one_read_for_means_deviations_and_the_first_gradient(
 def test_survey_shows_a_column_that_is_not_finite() -> None:
     numbers = np.ones((130, 3))
     numbers[77, 1] = np.inf
-    sums = engine.survey(numbers, engine.NONE, engine.NONE, np.zeros(3))
+    sums = survey(numbers, engine.NONE, engine.NONE, np.zeros(3))
     assert np.isfinite(sums).all(axis=0).tolist() == [True, False, True]
 
 

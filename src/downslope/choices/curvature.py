@@ -16,6 +16,7 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.engines.moments import second_moments, survey
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature
 from downslope.types import FloatArray, Indices, Matrix, Vector
@@ -65,9 +66,9 @@ def measure_moments(examples: Examples, diagonal: Vector | None, seed: int, exac
         return Moments(None, exact_diagonal(examples) if diagonal is None else diagonal)
     count = examples.rows if exact else sample_size(examples)
     if count == examples.rows:
-        matrix = engine.second_moments(examples, None, exact or examples.dtype == np.float64)
+        matrix = second_moments(examples, None, exact or examples.dtype == np.float64)
         return Moments(matrix, np.diag(matrix).copy())
-    matrix = engine.second_moments(engine.take(examples, sample_rows(examples, count, seed)), None)
+    matrix = second_moments(engine.take(examples, sample_rows(examples, count, seed)), None)
     truth = exact_diagonal(examples) if diagonal is None else diagonal
     factor = column_factor(matrix, truth)
     return Moments(rescale(matrix, factor, truth), truth, count, factor)
@@ -82,7 +83,7 @@ def exact_diagonal(examples: Examples) -> Vector:
     for block in examples:
         weights = engine.NONE if examples.weights is None else engine.rows_of(block, examples.weights)
         if p:
-            diagonal[:p] += engine.survey(block.numbers, engine.NONE, weights, shift)[1]
+            diagonal[:p] += survey(block.numbers, engine.NONE, weights, shift)[1]
         for c in range(block.codes.shape[1]):
             diagonal[p:-1] += np.bincount(
                 block.codes[:, c], weights=weights if weights.size else None, minlength=examples.levels
@@ -161,7 +162,7 @@ def _output_curvatures(objective: Objective, scores: Matrix, target: Vector) -> 
 
 
 def _bent(some: Examples, bend: Vector, moments: Moments) -> Matrix:
-    matrix = engine.second_moments(some, bend, exact=some.dtype == np.float64)
+    matrix = second_moments(some, bend, exact=some.dtype == np.float64)
     if moments.factor is None:
         return matrix
     return rescale(matrix, moments.factor, moments.diagonal * float(bend.mean()))

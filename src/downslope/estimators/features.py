@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
 from downslope.engines.dummies import Dummies, find_dummies
+from downslope.engines.moments import survey
 from downslope.engines.scaling import moments_about, standardise
 from downslope.estimators.conventions import check_finite
 from downslope.models.linear import Point
@@ -167,7 +168,7 @@ def measure(features: FloatArray, weights: Vector | None, *, center: bool, scale
         if weights is None:
             sums += moments_about(part, shift)
         else:
-            sums += engine.survey(part, engine.NONE, weights[rows], shift)[:2]
+            sums += survey(part, engine.NONE, weights[rows], shift)[:2]
     total = features.shape[0] if weights is None else float(weights.sum())
     if not np.isfinite(sums).all():
         check_finite(features)

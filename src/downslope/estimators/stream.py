@@ -27,6 +27,7 @@ from downslope.choices.learning_rate import HIGHEST_CURVATURE
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.engines.moments import second_moments
 from downslope.estimators.features import Coordinates, encode
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, StepRecord, Verdict
@@ -183,7 +184,7 @@ def _batch(examples: Examples, objective: Objective, rule: int, spec: Spec, choi
 
 def _rate_by_theory(examples: Examples, objective: Objective, rule: int, batch: int, spec: Spec) -> Choice:
     numbers = examples.blocks[0].numbers
-    moments = engine.second_moments(examples, None)
+    moments = second_moments(examples, None)
     length = float(np.trace(moments))
     largest = float(np.linalg.eigvalsh(moments)[-1]) if batch > 1 and numbers.shape[1] < examples.rows else length
     bend = _bend(examples, objective)

@@ -147,7 +147,7 @@ def to_run(ready: Ready, trained: Training) -> Run:
         seconds={},
         train=scores_at(prepared.train, objective, trained.point, classes),
         holdout={} if held is None else scores_at(held, objective, trained.point, classes),
-        baseline=baseline_scores(prepared.train, judged, objective, constant, classes),
+        baseline=baseline_scores(judged, objective, constant, classes),
         data=prepared.summary,
         curvature=trained.curvature,
         choices=trained.choices,
@@ -201,7 +201,7 @@ def _deviations(examples: Examples) -> Vector:
         for c in range(block.codes.shape[1]):
             counts += np.bincount(block.codes[:, c], minlength=examples.levels)
         if p:
-            sums += block.numbers.sum(axis=0, dtype=np.float64)
+            sums += np.ones(block.rows, block.numbers.dtype) @ block.numbers
             squares += np.einsum("ij,ij->j", block.numbers, block.numbers)
     deviation[:p] = np.sqrt(np.maximum(squares / examples.rows - (sums / examples.rows) ** 2, 0.0))
     share = counts / examples.rows

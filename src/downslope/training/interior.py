@@ -21,6 +21,7 @@ from downslope.certificate import Bound, certify
 from downslope.choices.curvature import WIDE
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.engines.moments import second_moments
 from downslope.models.linear import Objective, Point
 from downslope.records import GapKind
 from downslope.training.logbook import Descent, Logbook
@@ -238,7 +239,7 @@ class _Interior:
         return 2.0 + (2.0 * self.lasso.t.size if self.lasso is not None else 0.0)
 
     def _matrix(self, bend: Vector) -> Matrix:
-        moments = engine.second_moments(self.examples, bend, exact=True)
+        moments = second_moments(self.examples, bend, exact=True)
         matrix = moments if self.objective.intercept else moments[:-1, :-1]
         d = self.examples.features
         matrix[np.arange(d), np.arange(d)] += self.objective.l2
