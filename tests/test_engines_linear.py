@@ -97,6 +97,38 @@ def test_without_an_intercept_its_slope_is_zero() -> None:
     assert seen.gradient.intercept.tolist() == [0.0]
 
 
+@pytest.fixture
+def _threaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut even small tables in parts, three of them whatever the machine."""
+    monkeypatch.setattr(engine, "SMALL", 1)
+    monkeypatch.setattr(engine, "threads", lambda: 3)
+
+
+@pytest.mark.usefixtures("_threaded")
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("layout", ["weights", "original units", "three blocks", "dummies", "codes alone"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_parts_on_threads_add_up_to_the_whole(layout: str, dtype: Any, outputs: int) -> None:
+    examples = table(**{**LAYOUTS[layout], "rows": 20_011, "classes": max(outputs, 2), "dtype": dtype})
+    objective = Objective(Softmax() if outputs > 1 else Log(), 0.0, 0.1, True, outputs)
+    point = somewhere(examples, outputs)
+    seen = engine.evaluate(examples, objective, point)
+    near = 2e-6 if dtype == np.float32 else 1e-11
+    np.testing.assert_allclose(columns(seen.gradient), gradient_of(examples, objective, point), atol=near)
+    assert seen.objective == pytest.approx(objective_at(examples, objective, columns(point)), rel=near)
+    scores = dense(examples) @ point.weights + point.intercept
+    np.testing.assert_allclose(engine.exact_scores(examples, point), scores, atol=1e-11)
+    slopes = objective.slopes(scores, examples.target)
+    np.testing.assert_allclose(engine.exact_gather(examples, slopes), dense(examples).T @ slopes, atol=1e-8)
+    features = np.hstack([dense(examples), np.ones((examples.rows, 1))])
+    truth = (features * shares(examples)[:, None]).T @ features / examples.rows
+    np.testing.assert_allclose(second_moments(examples, None, True), truth, atol=1e-10)
+    again = engine.evaluate(examples, objective, point)
+    assert again.objective == seen.objective
+    np.testing.assert_array_equal(columns(again.gradient), columns(seen.gradient))
+
+
+@pytest.mark.usefixtures("_threaded")
 def test_many_rows_on_many_threads_give_the_same_bits_each_time() -> None:
     examples = table(rows=20_011, numbers=6, levels=(7,), classes=2, dtype=np.float32, weighted=True)
     objective = Objective(Log(), 0.0, 0.1, True)
