@@ -59,14 +59,26 @@ def test_a_race_compares_at_equal_budgets() -> None:
     assert [cell.tone for cell in table.rows[2]] == [Tone.PLAIN, Tone.PLAIN, Tone.GOOD, Tone.BAD]
 
 
-def test_a_race_says_who_led() -> None:
+def test_a_race_puts_the_methods_in_order() -> None:
     ending = race_report(RACE)[-1]
     lines = [part.text for part in ending.parts if isinstance(part, Text)]
-    assert lines[:2] == [
-        "After 10 updates: mini-batch is nearest to the minimum, at gap 0.04.",
-        "After 100 updates: stochastic is nearest to the minimum, at gap 0.0006.",
-    ]
+    assert lines[0] == "After 1 update, nearest to the minimum first: full-batch 0.4, mini-batch 0.5, stochastic 0.9."
     assert lines[-1] == "mini-batch diverged."
+
+
+def test_a_method_that_has_ended_is_quiet_and_a_gap_below_what_is_known_says_so() -> None:
+    done = replace(entry("full-batch", 0.4, 1e-12, 1e-12), updates=1)
+    table = table_of(race_report(replace(RACE, entries=(done, entry("stochastic", 0.9, 0.1, 0.01))))[1])
+    assert [cell.text for cell in table.rows[2]] == ["100", "< 1e-9", "0.01"]
+    ended = replace(done, at_equal_updates=tuple(replace(each, gap=0.4) for each in done.at_equal_updates))
+    table = table_of(race_report(replace(RACE, entries=(ended, entry("stochastic", 0.9, 0.1, 0.01))))[1])
+    assert [row[1].tone for row in table.rows] == [Tone.GOOD, Tone.QUIET, Tone.QUIET]
+
+
+def test_examples_are_also_counted_in_passes() -> None:
+    table = table_of(race_report(replace(RACE, rows=10))[2])
+    assert table.heads[:2] == ("examples", "passes")
+    assert [row[1].text for row in table.rows] == ["0.1", "1", "10"]
 
 
 def test_a_race_without_entries_is_empty() -> None:

@@ -1,12 +1,15 @@
-"""The textbook's claim on one's own data: full batch, stochastic, mini-batch and scaled from the same start."""
+"""The textbook's claim on one's own data: full batch, stochastic, mini-batch and scaled from the same start.
+
+Steps on batches end well only where their learning rate falls to nothing, so a look at a run that was planned
+for longer says little of what a shorter one would reach. Every budget therefore gets a run planned for it.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,22 +18,30 @@ from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.racing import standardised
+from downslope.errors import OptionError
 from downslope.fitting.fit import Ready, Tell, make_ready, spec_of
 from downslope.models.linear import Objective, Point
 from downslope.records import Spec, Verdict
 from downslope.records.comparison import RaceEntry, RaceResult, Reached
 from downslope.steps import rule_number
 from downslope.training import Training, train
+from downslope.training.course import Course, trainer_of
 from downslope.training.loop import pose
-from downslope.training.mini_batch import Course, trainer_of
 
+METHODS = ("full-batch", "stochastic", "mini-batch", "scaled")
+CHOSEN = ("method", "rule", "learning_rate", "schedule", "warmup", "average")
+"""Settings that a race decides for each method, and takes from nobody."""
 PASSES = 5
 """Passes that each method of a race is given, unless ``epochs`` says otherwise."""
 SEEDS = 5
 MINIMUM_TOLERANCE = 1e-9
 """Gap at which the minimum that the race is measured against is known."""
 GRID = (1, 2, 5)
-"""Checkpoints stand at these numbers times powers of ten."""
+"""Checkpoints of updates stand at these numbers times powers of ten."""
+SECONDS = (1, 3)
+"""Checkpoints of seconds, likewise."""
+PARTS = (0.01, 0.1, 0.5)
+"""Checkpoints of examples below one pass."""
 
 
 @dataclass(frozen=True)
@@ -43,38 +54,48 @@ class Mark:
     objective: float
 
 
+@dataclass(frozen=True)
+class Runner:
+    """One method with its traces, one a seed: the marks of each in the order of their updates."""
+
+    ended: Training
+    traces: tuple[tuple[Mark, ...], ...]
+
+    @property
+    def last(self) -> tuple[Mark, ...]:
+        """The last mark of each trace."""
+        return tuple(trace[-1] for trace in self.traces)
+
+
 def race(
     source: object, target: str | None = None, *, spec: Spec | None = None, seeds: int = SEEDS,
     tell: Tell | None = None, **settings: Any,
 ) -> RaceResult:  # fmt: skip
     """Run every method on the same examples from zero weights and compare the gaps they reach.
 
-    At equal updates, equal examples and equal seconds; the stochastic methods run ``seeds`` times in
-    different orders. Learning rates and batch sizes are chosen as ``fit`` does; the seconds are of the descent
-    alone. Arguments and errors are those of ``fit``.
+    At equal updates, equal examples and equal seconds; the methods that draw their examples at random run
+    ``seeds`` times in different orders, once for each budget. Learning rates and batch sizes are chosen as
+    ``fit`` does; the seconds are of the descent alone, kernels compiled before, but those of the scaled method
+    include the measurement of its Hessian. Arguments and errors are those of ``fit``, and OptionError for a
+    setting that a race chooses.
     """
     began = time.perf_counter()
-    asked = spec_of(source, target, spec, settings)
+    asked = _checked(spec_of(source, target, spec, settings))
     ready = make_ready(source, asked, tell)
     passes = PASSES if isinstance(asked.epochs, str) else max(1, math.ceil(asked.epochs))
-    common = replace(asked, epochs=passes, method="auto", batch_size="auto", learning_rate="auto", rule="auto",
-                     schedule="auto", warmup=0.0)  # fmt: skip
-    exact = _train(ready, replace(common, tolerance=MINIMUM_TOLERANCE, epochs="auto"))
-    objective = pose(ready.examples, replace(common, l2=exact.resolved["l2"]), ready.prepared.loss, ready.outputs)
-    drop = exact.objective_at_start - exact.objective
-    traces: dict[str, list[list[Mark]]] = {}
-    endings: dict[str, Training] = {}
-    for method in ("full-batch", "stochastic", "mini-batch", "scaled"):
+    exact = _train(ready, replace(asked, tolerance=MINIMUM_TOLERANCE, epochs="auto", batch_size="auto"))
+    objective = pose(ready.examples, replace(asked, l2=exact.resolved["l2"]), ready.prepared.loss, ready.outputs)
+    runners: dict[str, Runner] = {}
+    for method in METHODS:
         if tell is not None:
             tell("method", method)
-        wanted = replace(common, method=method, batch_size=asked.batch_size if method == "mini-batch" else "auto",
-                         tolerance=MINIMUM_TOLERANCE)  # fmt: skip
-        ended = _train(ready, wanted)
-        endings[method] = ended
-        traces[method] = _traces(ready, objective.objective, ended, asked, passes, seeds)
+        runners[method] = _runner(method, ready, objective.objective, asked, passes, seeds)
+    drop = exact.objective_at_start - exact.objective
+    budgets = _budgets(runners, ready.examples.rows, passes)
     entries = tuple(
-        _entry(method, endings[method], traces, exact.objective, drop, ready.examples.rows, passes) for method in traces
-    )
+        _entry(method, runner, budgets, exact.objective, drop, ready.examples.rows)
+        for method, runner in runners.items()
+    )  # fmt: skip
     return RaceResult(
         asked.source or "the table", asked.target, ready.examples.rows, ready.examples.features,
         ready.prepared.loss, exact.objective_at_start, exact.objective, exact.gap_kind, entries,
@@ -82,27 +103,49 @@ def race(
     )  # fmt: skip
 
 
-def _train(ready: Ready, spec: Spec) -> Training:
+def _checked(spec: Spec) -> Spec:
+    """Return the spec; raises OptionError where it sets what a race decides."""
+    usual = Spec()
+    for name in CHOSEN:
+        if getattr(spec, name) != getattr(usual, name):
+            message = f"race runs every method at the {name.replace('_', ' ')} chosen for it; leave {name} out"
+            raise OptionError(message)
+    return spec
+
+
+def _train(ready: Ready, spec: Spec, start: Point | None = None) -> Training:
     plan = ready.prepared.plan
-    return train(ready.examples, spec, ready.prepared.loss, ready.outputs, origin=(plan.center, plan.scale))
+    origin = plan.center, plan.scale
+    return train(ready.examples, spec, ready.prepared.loss, ready.outputs, start=start, origin=origin)
 
 
-def _traces(
-    ready: Ready, objective: Objective, ended: Training, spec: Spec, passes: int, seeds: int
-) -> list[list[Mark]]:
-    method = str(ended.resolved["method"])
-    rows = ready.examples.rows
-    if method in ("full-batch", "scaled"):
-        return [[
-            Mark(each.update, each.passes * rows, each.seconds, each.objective) for each in ended.steps if each.exact
-        ]]  # fmt: skip
-    examples = standardised(ready.examples)
+def _runner(method: str, ready: Ready, objective: Objective, asked: Spec, passes: int, seeds: int) -> Runner:
+    """Train by one method, and return where it stood at every budget."""
+    examples, rows = ready.examples, ready.examples.rows
+    zero = Point.zeros(examples.features, objective.outputs)
+    wanted = replace(
+        asked, method=method, epochs="auto" if method == "scaled" else passes, tolerance=MINIMUM_TOLERANCE,
+        batch_size=asked.batch_size if method == "mini-batch" else "auto",
+    )  # fmt: skip
+    ended = _train(ready, wanted, zero)
+    steps = [each for each in ended.steps if each.exact]
+    if method == "scaled":
+        before = ended.seconds["choose"]
+        marks = tuple(Mark(each.update, each.passes * rows, before + each.seconds, each.objective) for each in steps)
+        return Runner(ended, (marks,))
+    if method == "full-batch":
+        taken = [each for each in steps if each.update > 0 or each is steps[0]]
+        marks = tuple(Mark(each.update, float(each.update * rows), each.seconds, each.objective) for each in taken)
+        return Runner(ended, (marks,))
     course = Course(
-        examples, objective, int(ended.resolved["batch_size"]), rule_number(str(ended.resolved["rule"])),
-        spec.momentum, passes, str(ended.resolved["schedule"]), 0.0, False, spec.seed,
+        standardised(examples), objective, int(ended.resolved["batch_size"]),
+        rule_number(str(ended.resolved["rule"])), asked.momentum, passes, str(ended.resolved["schedule"]), 0.0, False,
+        asked.seed,
     )  # fmt: skip
     rate, start = float(ended.resolved["learning_rate"]), ended.objective_at_start
-    return [_trace(replace(course, seed=spec.seed + each), rate, start) for each in range(seeds)]
+    _planned(replace(course, updates=1), 0.0, start)  # compiles its kernels
+    traces = [_trace(replace(course, seed=asked.seed + each), rate, start) for each in range(seeds)]
+    return Runner(ended, tuple(traces))
 
 
 def checkpoints(most: int) -> list[int]:
@@ -111,31 +154,52 @@ def checkpoints(most: int) -> list[int]:
     return [*marks, most]
 
 
-def _trace(course: Course, rate: float, start: float) -> list[Mark]:
-    """Run one order of the examples, and look at F at the checkpoints; looking takes no time of the race."""
+def example_checkpoints(rows: int, passes: int) -> list[float]:
+    """Return parts of a pass, then 1, 2, 5, 10 ... passes up to ``passes``, in examples."""
+    parts = [share * rows for share in PARTS if share * rows >= 1]
+    return [*parts, *(float(rows * each) for each in checkpoints(passes))]
+
+
+def second_checkpoints(least: float, most: float) -> list[float]:
+    """Return 1, 3, 10, 30 ... times a power of ten, from the last one below ``least`` to the first above ``most``."""
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    marks = [each * 10.0**power for power in powers for each in SECONDS]
+    first = max((each for each in marks if each <= least), default=marks[0])
+    last = min((each for each in marks if each >= most), default=marks[-1])
+    return [each for each in marks if first <= each <= last]
+
+
+def _trace(course: Course, rate: float, start: float) -> tuple[Mark, ...]:
+    """Run one order of the examples anew for every budget."""
+    total = course.epochs * course.updates_an_epoch
+    asked = example_checkpoints(course.examples.rows, course.epochs)
+    budgets = {*checkpoints(total), *(_updates_within(course, each) for each in asked)} - {0}
+    return (
+        Mark(0, 0.0, 0.0, start),
+        *(_planned(replace(course, updates=each), rate, start) for each in sorted(budgets)),
+    )
+
+
+def _updates_within(course: Course, examples: float) -> int:
+    """Return how many updates so many examples allow; the last batch of an epoch may be a small one."""
+    epochs, rest = divmod(int(examples), course.examples.rows)
+    return epochs * course.updates_an_epoch + rest // course.batch
+
+
+def _planned(course: Course, rate: float, start: float) -> Mark:
+    """Run ``course.updates`` updates; looking at where they end takes no time of the race."""
+    rows, each = course.examples.rows, course.updates_an_epoch
     trainer = trainer_of(course, rate, start, Point.zeros(course.examples.features, course.objective.outputs))
-    stops = set(checkpoints(course.epochs * course.updates_an_epoch))
-    rows = course.examples.rows
-    marks = [Mark(0, 0.0, 0.0, start)]
-    seconds = 0.0
-    for epoch in range(course.epochs):
-        began = time.perf_counter()
-        drawn = order(rows, course.seed, epoch)
-        seconds += time.perf_counter() - began
-        first = epoch * course.updates_an_epoch
-        edges = sorted({0, course.updates_an_epoch} | {
-            stop - first for stop in stops if first < stop < first + course.updates_an_epoch
-        })  # fmt: skip
-        for begin, end in pairwise(edges):
-            began = time.perf_counter()
-            _, whole = trainer.advance(drawn, begin * course.batch, min(end * course.batch, rows))
-            seconds += time.perf_counter() - began
-            value = _value(course.examples, course.objective, trainer.point()) if whole else math.inf
-            seen = epoch * rows + min(end * course.batch, rows)
-            marks.append(Mark(first + end, float(seen), seconds, value))
-            if not whole:
-                return marks
-    return marks
+    whole, examples, began = True, 0.0, time.perf_counter()
+    for epoch in range(-(-course.updates // each)):
+        end = min((course.updates - epoch * each) * course.batch, rows)
+        _, whole = trainer.advance(order(rows, course.seed, epoch), 0, end)
+        examples += end
+        if not whole:
+            break
+    seconds = time.perf_counter() - began
+    value = _value(course.examples, course.objective, trainer.point()) if whole else math.inf
+    return Mark(course.updates, examples, seconds, value)
 
 
 def _value(examples: Examples, objective: Objective, point: Point) -> float:
@@ -143,39 +207,63 @@ def _value(examples: Examples, objective: Objective, point: Point) -> float:
     return value if math.isfinite(value) else math.inf
 
 
+def _budgets(runners: dict[str, Runner], rows: int, passes: int) -> dict[str, list[float]]:
+    """Return the checkpoints of updates, examples and seconds that all methods are compared at."""
+    last = [mark for runner in runners.values() for mark in runner.last]
+    firsts = [
+        mark.seconds for runner in runners.values() for trace in runner.traces for mark in trace
+        if mark.updates > 0 and mark.seconds > 0
+    ]  # fmt: skip
+    seconds = second_checkpoints(min(firsts), max(mark.seconds for mark in last)) if firsts else []
+    return {
+        "updates": [float(each) for each in checkpoints(max(mark.updates for mark in last) or 1)],
+        "examples": example_checkpoints(rows, passes),
+        "seconds": seconds,
+    }
+
+
 def _entry(
-    method: str, ended: Training, traces: dict[str, list[list[Mark]]], minimum: float, drop: float, rows: int,
-    passes: int,
-) -> RaceEntry:  # fmt: skip
-    own = traces[method]
-    last = [trace[-1] for trace in own]
-    most = max(trace[-1].updates for each in traces.values() for trace in each)
-    updates = [float(each) for each in checkpoints(most)]
-    examples = [rows / 10.0, rows / 2.0, *(float(rows * each) for each in range(1, passes + 1))]
-    longest = max(trace[-1].seconds for each in traces.values() for trace in each)
-    seconds = [longest / 2**power for power in range(7, -1, -1)]
+    method: str, runner: Runner, budgets: dict[str, list[float]], minimum: float, drop: float, rows: int
+) -> RaceEntry:
+    last, ended = runner.last, runner.ended
 
-    def reached(budgets: Sequence[float], name: str) -> tuple[Reached, ...]:
-        return tuple(_reached(own, budget, name, minimum, drop) for budget in budgets)
+    def gap(objective: float) -> float:
+        return max((objective - minimum) / drop, 0.0) if drop > 0 else 0.0
 
-    gap = float(np.mean([(each.objective - minimum) / drop for each in last])) if drop > 0 else 0.0
-    failed = any(not math.isfinite(each.objective) for each in last)
+    def reached(name: str) -> tuple[Reached, ...]:
+        return tuple(_reached(runner, budget, name, gap) for budget in budgets[name])
+
+    failed = any(not math.isfinite(each.objective) for each in last) or ended.verdict is Verdict.DIVERGED
     return RaceEntry(
-        method, float(ended.resolved["learning_rate"]), int(ended.resolved["batch_size"]), len(own),
-        Verdict.DIVERGED if failed else ended.verdict, ended.message, max(gap, 0.0),
+        method, float(ended.resolved["learning_rate"]), int(ended.resolved["batch_size"]), len(last),
+        Verdict.DIVERGED if failed else ended.verdict, ended.message, _mean([gap(each.objective) for each in last]),
         max(each.updates for each in last), max(each.examples for each in last) / rows,
         float(np.median([each.seconds for each in last])),
-        reached(updates, "updates"), reached(examples, "examples"), reached(seconds, "seconds"),
+        reached("updates"), reached("examples"), reached("seconds"),
     )  # fmt: skip
 
 
-def _reached(traces: list[list[Mark]], budget: float, name: str, minimum: float, drop: float) -> Reached:
-    """Return the gap where the budget was spent: the last look within it; a finished descent stays where it is."""
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _reached(runner: Runner, budget: float, name: str, gap: Callable[[float], float]) -> Reached:
+    """Return the gap where a budget was spent: the longest run within it.
+
+    A method that had come to the end of its passes stands where it ended, except in updates: it made no more.
+    """
+    enough = runner.ended.verdict is Verdict.CONVERGED or name != "updates"
     gaps: list[float] = []
-    for trace in traces:
-        within = [each for each in trace if getattr(each, name) <= budget * (1 + 1e-9) and getattr(each, name) > 0]
-        if not within:
+    for trace in runner.traces:
+        within = _within(trace, budget, name)
+        if within is None or not (enough or budget <= trace[-1].updates):
             return Reached(budget, math.nan)
-        gaps.append(max((within[-1].objective - minimum) / drop, 0.0) if drop > 0 else 0.0)
+        gaps.append(gap(within.objective))
     scatter = float(np.std(gaps)) if len(gaps) > 1 and np.isfinite(gaps).all() else math.nan
-    return Reached(budget, float(np.mean(gaps)), scatter)
+    return Reached(budget, _mean(gaps), scatter)
+
+
+def _within(trace: Iterable[Mark], budget: float, name: str) -> Mark | None:
+    most = budget * (1.0 + 1e-9)
+    found = [each for each in trace if each.updates > 0 and float(getattr(each, name)) <= most]
+    return max(found, key=lambda each: each.updates) if found else None

@@ -20,7 +20,10 @@ LOOKS = 16
 
 @dataclass
 class Course:
-    """What one run in batches goes by."""
+    """What one run in batches goes by.
+
+    updates: planned, by which the schedule has run its course; 0 for whole epochs.
+    """
 
     examples: Examples
     objective: Objective
@@ -32,6 +35,7 @@ class Course:
     warmup: float
     average: bool
     seed: int
+    updates: int = 0
 
     @property
     def updates_an_epoch(self) -> int:
@@ -41,7 +45,7 @@ class Course:
     def share(self, first: int, count: int) -> Vector:
         """Return the schedule of ``count`` updates from ``first`` on."""
         updates = np.arange(first, first + count, dtype=np.float64)
-        return schedule(self.schedule, updates, self.epochs * self.updates_an_epoch, self.warmup)
+        return schedule(self.schedule, updates, self.updates or self.epochs * self.updates_an_epoch, self.warmup)
 
     def pieces(self) -> list[tuple[int, int]]:
         """Return the (begin, end) of the pieces in which an epoch is run, whole batches each."""

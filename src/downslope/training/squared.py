@@ -46,8 +46,8 @@ def descend_squared(
         if enough or log.spent:
             break
         before = bound.distance
-        bound = _look(examples, objective, step(bound, half), half, log)
         log.updates += 1
+        bound = _look(examples, objective, step(bound, half), half, log)
         if bound.distance < best.distance:
             best = bound
         if not bound.distance < 0.5 * before:
