@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,17 +21,28 @@ from downslope.records import Spec, Verdict
 from downslope.records.comparison import SweepCell, SweepResult, Zone
 from downslope.steps import rule_number, schedule
 from downslope.training import train
+from downslope.training.divergence import BY_SIZE
 from downslope.training.loop import pose
 from downslope.types import Vector
 
 PASSES = 3
 RATES = 12
-"""Rates a factor of four apart, from eight times the stability limit down."""
 RATIO = 4.0
+"""Twelve rates a factor of four apart: from far too large to far too small for every batch size."""
+ABOVE = 32.0
+"""The highest rate in units of the stability limit. Losses whose slope is bounded bear a rate well above it."""
+HIGHEST = 8.0
+"""The highest rate of a rule that divides gradients by their own size, in standard units."""
 SIZES = (8, 32, 128, 512)
-SWEET = 0.95
-"""Share of the best cell's drop that a cell must reach to be in the sweet spot."""
+FAR = 10.0
+"""A cell whose gap is more than this many times the smallest of the map is not in the sweet spot."""
 MINIMUM_TOLERANCE = 1e-9
+UNUSED = ("method", "average")
+"""Settings that a sweep has no use for."""
+
+
+Cells: TypeAlias = dict[tuple[float, int], float]
+"""A number for each (learning rate, batch size)."""
 
 
 def sweep(
@@ -41,11 +52,16 @@ def sweep(
 ) -> SweepResult:  # fmt: skip
     """Train every pair of learning rate and batch size for a few passes, and say which are too slow or diverge.
 
-    learning_rates: default around the stability limit. batch_sizes: default 8 to 512; each must be a multiple
-    of the smallest, whose batches the larger ones gather. Other arguments and errors are those of ``fit``.
+    learning_rates: default far below to far above the stability limit. batch_sizes: default 8 to 512; each must be
+    a multiple of the smallest, whose batches the larger ones gather. A ``learning_rate`` or ``batch_size`` among
+    the settings is a list of one. The rate is constant unless ``schedule`` says otherwise, so that a rate too
+    large shows. Other arguments and errors are those of ``fit``, and OptionError for a setting without a use here.
     """
     began = time.perf_counter()
     asked = spec_of(source, target, spec, settings)
+    learning_rates = _axis("learning_rate", asked.learning_rate, learning_rates)
+    batch_sizes = _axis("batch_size", asked.batch_size, batch_sizes)
+    asked = _checked(asked)
     ready = make_ready(source, asked, tell)
     passes = PASSES if isinstance(asked.epochs, str) else max(1, math.ceil(asked.epochs))
     plan = ready.prepared.plan
@@ -55,11 +71,12 @@ def sweep(
     )  # fmt: skip
     posed = pose(ready.examples, replace(asked, l2=exact.resolved["l2"]), ready.prepared.loss, ready.outputs)
     limit = _stability_limit(ready, posed.objective, asked.seed)
-    rates = np.sort(np.array(learning_rates or 8.0 * limit / RATIO ** np.arange(RATES), dtype=np.float64))
+    rates = _rates(learning_rates, limit, asked.rule)
     sizes = _sizes(batch_sizes, ready.examples.rows)
     reached = _run(ready, posed.objective, asked, rates, sizes, passes, exact.objective_at_start)
     drop = exact.objective_at_start - exact.objective
-    cells = _cells(rates, sizes, reached, exact.objective, exact.objective_at_start, drop)
+    gaps = {key: max((value - exact.objective) / drop, 0.0) if drop > 0 else 0.0 for key, value in reached.items()}
+    cells = _cells(rates, sizes, reached, gaps, exact.objective_at_start, asked.tolerance)
     good = [each for each in cells if each.verdict is not Verdict.DIVERGED]
     return SweepResult(
         asked.source or "the table", asked.target, ready.examples.rows, ready.examples.features,
@@ -67,6 +84,39 @@ def sweep(
         exact.objective_at_start, exact.objective, exact.gap_kind, limit, tuple(rates.tolist()), sizes, cells,
         min(good, key=lambda each: each.gap) if good else None, time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _axis(name: str, setting: Any, given: Sequence[float] | None) -> Sequence[Any] | None:
+    """Return the values of one axis, None where they are left to choice; raises OptionError."""
+    if isinstance(setting, str):
+        values = given
+    elif given is not None:
+        message = f"{name} and {name}s say the same; give one of them"
+        raise OptionError(message)
+    else:
+        values = [setting]
+    for value in values or ():
+        if not (math.isfinite(value) and value > 0):
+            message = f"each {name.replace('_', ' ')} must be a number above 0, but one is {value:g}"
+            raise OptionError(message)
+    return values or None
+
+
+def _checked(spec: Spec) -> Spec:
+    """Return the spec, its axes left out; raises OptionError where it sets what a sweep has no use for."""
+    usual = Spec()
+    for name in UNUSED:
+        if getattr(spec, name) not in (getattr(usual, name), "mini-batch"):
+            message = f"sweep trains by mini-batches and returns the last iterate; leave {name} out"
+            raise OptionError(message)
+    return replace(spec, learning_rate="auto", batch_size="auto")
+
+
+def _rates(asked: Sequence[float] | None, limit: float, rule: str) -> Vector:
+    if asked is not None:
+        return np.unique(np.asarray(asked, dtype=np.float64))
+    highest = HIGHEST if rule in BY_SIZE or not math.isfinite(limit) else ABOVE * limit
+    return np.array([highest / RATIO**power for power in range(RATES - 1, -1, -1)])
 
 
 def _plain(spec: Spec) -> Spec:
@@ -99,7 +149,7 @@ def _stability_limit(ready: Ready, objective: Objective, seed: int) -> float:
 
 def _run(
     ready: Ready, objective: Objective, spec: Spec, rates: Vector, sizes: tuple[int, ...], passes: int, start: float
-) -> dict[tuple[float, int], float]:
+) -> Cells:
     """Return F reached by every (rate, size): lanes over all of them, batches of the smallest size."""
     examples = standardised(ready.examples)
     base = sizes[0]
@@ -109,7 +159,7 @@ def _run(
         spec.momentum, every, EXPLODED * max(start, 1e-300),
     )  # fmt: skip
     count = -(-examples.rows // base)
-    name = "cosine" if spec.schedule == "auto" else spec.schedule
+    name = "constant" if spec.schedule == "auto" else spec.schedule
     for epoch in range(passes):
         share = schedule(name, np.arange(count, dtype=np.float64) + epoch * count, passes * count, spec.warmup)
         lanes.epoch(examples, objective, order(examples.rows, spec.seed, epoch), base, share, epoch)
@@ -119,19 +169,27 @@ def _run(
 
 
 def _cells(
-    rates: Vector, sizes: tuple[int, ...], reached: dict[tuple[float, int], float], minimum: float, start: float,
-    drop: float,
-) -> tuple[SweepCell, ...]:  # fmt: skip
+    rates: Vector, sizes: tuple[int, ...], reached: Cells, gaps: Cells, start: float, tolerance: float
+) -> tuple[SweepCell, ...]:
+    """Return the cells with their zones.
+
+    A cell is lost where it blew up or ended above the start. Else it is in the sweet spot where its gap is within
+    FAR times the smallest of the map and it has come at least half as many decades, or to the tolerance; outside of
+    it, the rate is too small below the best one for that batch size, and above it too large: the steps bounce far
+    above the minimum.
+    """
+    lost = {key: not math.isfinite(value) or value > start for key, value in reached.items()}
+    least = min((gap for key, gap in gaps.items() if not lost[key]), default=0.0)
+    sweet = max(min(FAR * least, math.sqrt(least)), tolerance)
     cells: list[SweepCell] = []
     for size in sizes:
-        row = [reached[float(rate), size] for rate in rates]
-        best = int(np.argmin(row))
-        for index, rate in enumerate(rates):
-            value = row[index]
-            lost = not math.isfinite(value) or value > start
-            sweet = not lost and start - value >= SWEET * (start - row[best])
-            zone = Zone.SWEET_SPOT if sweet else (Zone.DIVERGED if index > best or lost else Zone.TOO_SLOW)
-            gap = max((value - minimum) / drop, 0.0) if drop > 0 else 0.0
-            verdict = Verdict.DIVERGED if lost else Verdict.BUDGET
-            cells.append(SweepCell(float(rate), size, value, gap, verdict, zone))
+        best = min(rates.tolist(), key=lambda rate: (lost[rate, size], gaps[rate, size]))
+        for rate in rates.tolist():
+            key = rate, size
+            if lost[key] or (gaps[key] > sweet and rate > best):
+                zone = Zone.DIVERGED
+            else:
+                zone = Zone.SWEET_SPOT if gaps[key] <= sweet else Zone.TOO_SLOW
+            verdict = Verdict.DIVERGED if lost[key] else Verdict.BUDGET
+            cells.append(SweepCell(rate, size, reached[key], gaps[key], verdict, zone))
     return tuple(cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from downslope.records import SweepCell, SweepResult, Zone
+from downslope.records import SweepCell, SweepResult, Verdict, Zone
 from downslope.records.figures import count, duration, figure, plural
 from downslope.views.after import plural_passes
 from downslope.views.parts import Section, Table, Text, Tone, facts
@@ -41,13 +41,14 @@ def _map(sweep: SweepResult) -> Table:
 def _cell(cell: SweepCell | None, best: SweepCell | None) -> Text:
     if cell is None:
         return Text("–", Tone.QUIET)
-    reached = figure(cell.gap, 2) if math.isfinite(cell.gap) and cell.zone != Zone.DIVERGED else ""
+    reached = figure(cell.gap, 2) if math.isfinite(cell.gap) and cell.verdict != Verdict.DIVERGED else ""
     mark = "★" if cell == best else MARKS[cell.zone]
     return Text(f"{reached} {mark}".strip(), TONES[cell.zone])
 
 
 def _legend() -> Text:
-    return Text("gap reached:  " + "  ".join(f"{MARKS[zone]} {zone.value}" for zone in Zone) + "  ★ best", Tone.QUIET)
+    zones = "  ".join(f"{MARKS[zone]} {zone.value}" for zone in Zone)
+    return Text(f"gap reached:  {zones}, or bouncing far above the minimum  ★ best", Tone.QUIET)
 
 
 def _best(sweep: SweepResult) -> Text:
@@ -57,5 +58,5 @@ def _best(sweep: SweepResult) -> Text:
     best = sweep.best
     words = f"Best: learning rate {figure(best.learning_rate)} with batches of {plural(best.batch_size, 'example')}"
     limit = f"; full-batch steps are stable below {figure(sweep.stability_limit)}"
-    ending = limit if math.isfinite(sweep.stability_limit) else ""
+    ending = limit if math.isfinite(sweep.stability_limit) and sweep.rule == "plain" else ""
     return Text(f"{words}, gap {figure(best.gap, 2)}{ending}.")
