@@ -7,6 +7,8 @@ than ``2 / curvature`` of the batch that it is taken on overshoots that batch, h
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from downslope.choices.curvature import sample_rows
@@ -20,7 +22,7 @@ BATCHES = 32
 """Batches whose curvature is measured: the steepest of them stands for all but a few in a hundred."""
 EXAMPLES = 50_000
 """Examples whose own curvature is measured, all of them up to here."""
-POWER_STEPS = 15
+POWER_STEPS = 30
 """Steps of power iteration: the largest eigenvalue from below, to a few per cent."""
 
 
@@ -38,11 +40,11 @@ def row_squares(examples: Examples) -> Vector:
     return squares
 
 
-def bends_at(examples: Examples, objective: Objective, point: Point) -> Vector:
+def bends_at(examples: Examples, objective: Objective, point: Point, mean_weight: float = math.nan) -> Vector:
     """Return the curvature (n,) of each example's loss by its score at ``point``, times its relative weight.
 
-    Of several outputs the largest; of a softmax the bound ``2 p (1 - p)`` of the largest eigenvalue of
-    ``diag(p) - p p'`` (Gershgorin), at most a half.
+    mean_weight: what weights are relative to, where not their own mean. Of several outputs the largest; of a
+    softmax the bound ``2 p (1 - p)`` of the largest eigenvalue of ``diag(p) - p p'`` (Gershgorin), at most a half.
     """
     scores = engine.exact_scores(examples, point)
     if objective.softmax:
@@ -53,7 +55,8 @@ def bends_at(examples: Examples, objective: Objective, point: Point) -> Vector:
             for k in range(objective.outputs)
         ], axis=0)  # fmt: skip
     if examples.weights is not None:
-        bends = bends * (examples.weights * examples.rows / examples.weight_sum)
+        usual = examples.weight_sum / examples.rows
+        bends = bends * (examples.weights / (usual if math.isnan(mean_weight) else mean_weight))
     return bends
 
 
@@ -62,21 +65,24 @@ def batch_curvatures(examples: Examples, objective: Objective, point: Point, bat
 
     Batches as the first epoch of ``seed`` draws them; for one example a step, of every example (or of a sample).
     """
+    usual = examples.weight_sum / examples.rows
     if batch == 1:
         some = examples
         if examples.rows > EXAMPLES:
             some = engine.take(examples, sample_rows(examples, EXAMPLES, seed))
         squares = row_squares(some) - (0.0 if objective.intercept else 1.0)
-        return np.sort(bends_at(some, objective, point) * squares + objective.l2)
+        return np.sort(bends_at(some, objective, point, usual) * squares + objective.l2)
     drawn = order(examples.rows, seed, 0)
     count = min(BATCHES, -(-examples.rows // batch))
     parts = [np.sort(drawn[each * batch : (each + 1) * batch]) for each in range(count)]
-    return np.sort([largest_curvature(engine.take(examples, rows), objective, point, seed) for rows in parts])
+    return np.sort([largest_curvature(engine.take(examples, rows), objective, point, seed, usual) for rows in parts])
 
 
-def largest_curvature(examples: Examples, objective: Objective, point: Point, seed: int) -> float:
+def largest_curvature(
+    examples: Examples, objective: Objective, point: Point, seed: int, mean_weight: float = math.nan
+) -> float:
     """Return the largest curvature of the objective on these examples at ``point``, by power iteration."""
-    bends = bends_at(examples, objective, point)
+    bends = bends_at(examples, objective, point, mean_weight)
     direction = Point(np.random.default_rng(seed).standard_normal((examples.features, 1)), np.ones(1))
     largest = 0.0
     for _ in range(POWER_STEPS):

@@ -17,10 +17,12 @@ from downslope.steps import RuleState, rule_number, schedule, soft_threshold, st
 from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.forecast import steps_still_needed
 from downslope.training.judging import REFRESHED, Judge
-from downslope.training.logbook import Descent, Logbook
+from downslope.training.logbook import Descent, Logbook, passes_still_needed
 from downslope.training.metric import Metric
 from downslope.types import JsonValue, Matrix
 
+FEW = 4
+"""Steps from which on a gap that does not fall shows that the curvature here is not the one the steps meet."""
 LINES = 400
 """Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
 
@@ -142,6 +144,9 @@ class _Walk:
         """Return the passes that the curvature says are still needed, nan where it cannot say."""
         judge, plan = self.judge, self.plan
         if plan.schedule != "constant" or plan.average or judge.objective.loss.cornered or not gap < 1:
+            return math.nan
+        falling = math.isfinite(passes_still_needed(self.log.steps, gap, judge.tolerance))
+        if not judge.exact and len(self.log.steps) > FEW and gap > judge.tolerance and not falling:
             return math.nan
         judge.refresh(self.point)
         wanted = judge.tolerance * max(self.log.start - self.seen.objective, 0.0) / (1.0 - gap)
