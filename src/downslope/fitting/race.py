@@ -173,7 +173,7 @@ def _trace(course: Course, rate: float, start: float) -> tuple[Mark, ...]:
     """Run one order of the examples anew for every budget."""
     total = course.epochs * course.updates_an_epoch
     asked = example_checkpoints(course.examples.rows, course.epochs)
-    budgets = {*checkpoints(total), *(_updates_within(course, each) for each in asked)} - {0}
+    budgets = {min(course.epochs, total), *checkpoints(total), *(_updates_within(course, each) for each in asked)} - {0}
     return (
         Mark(0, 0.0, 0.0, start),
         *(_planned(replace(course, updates=each), rate, start) for each in sorted(budgets)),
@@ -215,8 +215,9 @@ def _budgets(runners: dict[str, Runner], rows: int, passes: int) -> dict[str, li
         if mark.updates > 0 and mark.seconds > 0
     ]  # fmt: skip
     seconds = second_checkpoints(min(firsts), max(mark.seconds for mark in last)) if firsts else []
+    updates = {passes, *checkpoints(max(1, *(mark.updates for mark in last)))}
     return {
-        "updates": [float(each) for each in checkpoints(max(mark.updates for mark in last) or 1)],
+        "updates": [float(each) for each in sorted(updates)],
         "examples": example_checkpoints(rows, passes),
         "seconds": seconds,
     }
