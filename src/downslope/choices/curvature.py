@@ -16,7 +16,7 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
-from downslope.engines.moments import second_moments, survey
+from downslope.engines.moments import level_counts, second_moments, survey
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature
 from downslope.types import FloatArray, Indices, Matrix, Vector
@@ -84,10 +84,7 @@ def exact_diagonal(examples: Examples) -> Vector:
         weights = engine.NONE if examples.weights is None else engine.rows_of(block, examples.weights)
         if p:
             diagonal[:p] += survey(block.numbers, engine.NONE, weights, shift)[1]
-        for c in range(block.codes.shape[1]):
-            diagonal[p:-1] += np.bincount(
-                block.codes[:, c], weights=weights if weights.size else None, minlength=examples.levels
-            )
+        diagonal[p:-1] += level_counts(block.codes, weights, examples.levels)
     diagonal[:-1] /= examples.weight_sum
     if examples.level_scale is not None and examples.level_offset is not None:
         share, offset = diagonal[p:-1].copy(), examples.level_offset

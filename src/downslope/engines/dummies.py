@@ -9,7 +9,7 @@ A column is taken for a dummy when every row holds one of two values; nothing is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,12 @@ WORTH = 16
 """Dummies below which reading the array as it is costs no more."""
 MOST_ACTIVE = 24
 """Dummies active in one row beyond which codes no longer save anything."""
-STRIDE = 8
+TOO_MANY = -2
+NONE_SET, LOWEST, TOP_BYTE = np.uint64(0), np.uint64(1), np.uint64(56)
+PLACES = np.uint64(0x0001020304050607)
+"""Times 256^k, its top byte is k."""
+
+Bits: TypeAlias = "NDArray[np.signedinteger[Any]]"
 
 
 @dataclass(frozen=True)
@@ -44,71 +49,71 @@ class Dummies:
     high: Vector
 
 
-@kernel
-def _list_active(
-    row: FloatArray, index: Codes, low: FloatArray, high: FloatArray, first: int, last: int, codes: Codes, i: int,
-    active: int,
-) -> tuple[int, int]:  # fmt: skip
-    """List the active dummies among the columns first .. last of row i, after the ``active`` before them.
-
-    Returns (active, -1), or as second a column that held a third value, or -2 where ``codes`` is full.
-    """
-    for j in range(first, last):
-        value = row[j]
-        if index[j] >= 0 and value != low[j]:
-            if np.isnan(high[j]):
-                high[j] = value
-            if value != high[j]:
-                return active, index[j]
-            if active == codes.shape[1]:
-                return active, -2
-            codes[i, active] = index[j]
-            active += 1
-    return active, -1
+@inlined
+def _flag_row(row: Bits, low_bits: Bits, mask: Bits, flags: NDArray[np.uint8]) -> None:
+    """Set a flag of one byte for each dummy that is not at its lower value, in vector code."""
+    for j in range(row.shape[0]):
+        flags[j] = ((row[j] ^ low_bits[j]) & mask[j]) != 0
 
 
 @inlined
-def _away_from(array: FloatArray, i: int, low: FloatArray, counted: FloatArray, first: int) -> float:
-    """Return how far the next STRIDE columns of row i are from their lower values, in vector code.
+def _list_flags(eights: NDArray[np.uint64], hit: NDArray[np.int64], found: NDArray[np.int64]) -> int:
+    """List the set flags in ``found`` and return how many; eight are looked at together.
 
-    The compiler knows the number of columns; with a number it has to look up, the loop takes three times as long.
+    Which of the words hold any is listed without a branch that the processor would have to guess. The lowest
+    flag of a word times PLACES has in its top byte the number of the byte that the flag stood in.
     """
-    away: Any = array.dtype.type(0)
-    for k in range(STRIDE):
-        away += abs(array[i, first + k] - low[first + k]) * counted[first + k]
-    return away
+    hits = 0
+    for word in range(eights.shape[0]):
+        hit[hits] = word
+        hits += eights[word] != NONE_SET
+    count = 0
+    for each in range(hits):
+        left = eights[hit[each]]
+        while left != NONE_SET:
+            rest = left & (left - LOWEST)
+            found[count] = 8 * hit[each] + np.int64(((left ^ rest) * PLACES) >> TOP_BYTE)
+            count += 1
+            left = rest
+    return count
 
 
 @kernel
 def _split(
-    array: FloatArray, index: Codes, counted: FloatArray, low: FloatArray, high: FloatArray, others: NDArray[np.intp],
-    start: int, stop: int, numbers: FloatArray, codes: Codes, counts: NDArray[np.int64],
+    array: FloatArray, bits: Bits, low_bits: Bits, mask: Bits, index: Codes, low: FloatArray, high: FloatArray,
+    others: NDArray[np.intp], start: int, stop: int, numbers: FloatArray, codes: Codes, counts: NDArray[np.int64],
 ) -> int:  # fmt: skip
     """Copy the other columns and list the active dummies of rows start .. stop; return a column that is none.
 
-    index: (d,) the number of each dummy, -1 for another column. counted: (d,) 1 for a dummy, else 0. low, high:
-    (d,) the two values, high NaN where unknown and filled in when first met. counts: (1,) the most active in
-    one row. Returns -1 where every dummy held true, -2 where a row has more active ones than codes has columns.
+    bits, low_bits: the array and ``low`` as whole numbers, which vector code compares faster. mask: (d,) all ones
+    for a dummy, else 0. index: (d,) the number of each dummy, -1 for another column. low, high: (d,) the two
+    values, high NaN where unknown and filled in when first met. counts: (1,) the most active in one row.
+    Returns -1 where every dummy held true, TOO_MANY where a row has more active ones than codes has columns.
     """
-    width = array.shape[1]
-    whole = width // STRIDE * STRIDE
-    pad = (index >= 0).sum()
+    flags = np.zeros((array.shape[1] + 7) // 8 * 8, np.uint8)
+    eights = flags.view(np.uint64)
+    hit = np.empty(eights.shape[0] + 1, np.int64)
+    found = np.empty(flags.shape[0], np.int64)
+    codes[start:stop] = (index >= 0).sum()
     most = 0
     for i in range(start, stop):
-        row = array[i]
+        _flag_row(bits[i], low_bits, mask, flags)
         for j in range(others.shape[0]):
-            numbers[i, j] = row[others[j]]
+            numbers[i, j] = array[i, others[j]]
         active = 0
-        for first in range(0, whole, STRIDE):
-            if _away_from(array, i, low, counted, first) != 0:
-                active, failed = _list_active(row, index, low, high, first, first + STRIDE, codes, i, active)
-                if failed != -1:
-                    return failed
-        active, failed = _list_active(row, index, low, high, whole, width, codes, i, active)
-        if failed != -1:
-            return failed
-        for j in range(active, codes.shape[1]):
-            codes[i, j] = pad
+        for each in range(_list_flags(eights, hit, found)):
+            j = found[each]
+            value = array[i, j]
+            if value == low[j]:  # minus zero
+                continue
+            if np.isnan(high[j]):
+                high[j] = value
+            if value != high[j]:
+                return int(index[j])
+            if active == codes.shape[1]:
+                return TOO_MANY
+            codes[i, active] = index[j]
+            active += 1
         most = max(most, active)
     counts[0] = most
     return -1
@@ -122,10 +127,14 @@ def find_dummies(array: FloatArray) -> Dummies | None:
     guessed = _guess(array)
     while guessed is not None:
         columns, low, high = guessed
-        failed = _try(array, columns, low, high)
+        some = array[:: max(array.shape[0] // LOOK, 1), columns]
+        active = int((some != low).sum(axis=1).max(initial=1))
+        failed = _try(array, columns, low, high, min(active, MOST_ACTIVE))
+        if failed == TOO_MANY and active < MOST_ACTIVE:
+            failed = _try(array, columns, low, high, MOST_ACTIVE)
         if isinstance(failed, Dummies):
             return failed
-        if failed < 0 or columns.size - 1 < WORTH:
+        if failed == TOO_MANY or columns.size - 1 < WORTH:
             return None
         kept = np.arange(columns.size) != failed
         guessed = columns[kept], low[kept], high[kept]
@@ -147,29 +156,30 @@ def _guess(array: FloatArray) -> tuple[NDArray[np.intp], FloatArray, FloatArray]
     return columns, low[columns].astype(array.dtype), high[columns]
 
 
-def _try(array: FloatArray, columns: NDArray[np.intp], low: FloatArray, high: FloatArray) -> Dummies | int:
+def _try(array: FloatArray, columns: NDArray[np.intp], low: FloatArray, high: FloatArray, most: int) -> Dummies | int:
+    """Return the array taken apart, or a column that is no dummy, or TOO_MANY with over ``most`` active in a row."""
     rows, width = array.shape
     others = np.setdiff1d(np.arange(width, dtype=np.intp), columns)
     numbers = np.empty((rows, others.size), array.dtype)
-    some = array[:: max(rows // LOOK, 1), columns]
-    seen = int((some != low).sum(axis=1).max(initial=0))
-    codes = np.empty((rows, min(seen + 1, MOST_ACTIVE)), np.int32)
+    codes = np.empty((rows, most), np.int32)
 
     index = np.full(width, -1, np.int32)
     index[columns] = np.arange(columns.size)
-    counted = (index >= 0).astype(array.dtype)
+    whole = np.dtype(f"i{array.dtype.itemsize}")
+    mask = np.where(index >= 0, -1, 0).astype(whole)
     whole_low, whole_high = np.zeros(width, array.dtype), np.zeros(width, array.dtype)
     whole_low[columns], whole_high[columns] = low, high
+    bits, low_bits = array.view(whole), whole_low.view(whole)
 
     def part(start: int, stop: int) -> tuple[int, int, FloatArray]:
         own, counts = whole_high.copy(), np.zeros(1, np.int64)
-        result = _split(array, index, counted, whole_low, own, others, start, stop, numbers, codes, counts)
+        result = _split(array, bits, low_bits, mask, index, whole_low, own, others, start, stop, numbers, codes, counts)
         return int(result), int(counts[0]), own[columns]
 
     parts = in_parts(rows, rows * width, part)
     for result, _, _ in parts:
         if result != -1:
-            return result  # a row with more active ones than any that was looked at is rare: read the array as it is
+            return result
     met = high.copy()
     for _, _, own in parts:
         fresh = np.isnan(met)
@@ -180,6 +190,6 @@ def _try(array: FloatArray, columns: NDArray[np.intp], low: FloatArray, high: Fl
     met = np.where(np.isnan(met), low, met)
     active = max(count for _, count, _ in parts)
     if active * 3 > columns.size:
-        return -2
+        return TOO_MANY
     kept = codes if active == codes.shape[1] else np.ascontiguousarray(codes[:, :active])
     return Dummies(numbers, kept, others, columns, low.astype(np.float64), met.astype(np.float64))

@@ -274,6 +274,16 @@ def cross_moments(
 
 
 @kernel
+def count_levels(codes: Codes, row_weights: Vector, start: int, stop: int, counts: Vector) -> None:
+    """Add to ``counts`` (m,) the rows start .. stop that hold each level, by their weights."""
+    weighted = row_weights.shape[0] > 0
+    for i in range(start, stop):
+        weight = row_weights[i] if weighted else 1.0
+        for c in range(codes.shape[1]):
+            counts[codes[i, c]] += weight
+
+
+@kernel
 def survey(
     numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray, start: int, stop: int, sums: Matrix
 ) -> None:

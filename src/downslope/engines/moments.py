@@ -9,7 +9,7 @@ import numpy as np
 from downslope.data.blocks import Block, Examples
 from downslope.engines import kernels
 from downslope.engines.linear import NONE, SMALL, Chunk, in_parts, over_blocks, over_chunks, rows_of
-from downslope.types import FloatArray, Matrix, Vector
+from downslope.types import Codes, FloatArray, Matrix, Vector
 
 
 def second_moments(examples: Examples, row_weights: Vector | None, exact: bool = False) -> Matrix:
@@ -85,6 +85,17 @@ def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> No
         total[:p, p:-1] += cross[:, :p].T
         total[p:-1, -1] += cross[:, p]
         total[p:-1, p:-1] += tables + np.diag(cross[:, p])
+
+
+def level_counts(codes: Codes, row_weights: Vector, levels: int) -> Vector:
+    """Return (levels,) how many rows hold each level, by their weights (n,) unless those are empty."""
+
+    def part(start: int, stop: int) -> Vector:
+        counts = np.zeros(levels)
+        kernels.count_levels(codes, row_weights, start, stop, counts)
+        return counts
+
+    return np.sum(in_parts(codes.shape[0], codes.size, part), axis=0)
 
 
 def survey(numbers: FloatArray, slopes: Vector, row_weights: Vector, shift: FloatArray) -> Matrix:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from downslope.engines.compiling import kernel
@@ -10,6 +12,7 @@ from downslope.types import FloatArray, Matrix, Vector
 
 TILE = 64
 """Rows between two additions to the float64 sums."""
+FLOAT64 = np.dtype(np.float64)
 
 
 @kernel
@@ -66,9 +69,12 @@ def scale_rows(
             out[i, j] = (numbers[i, j] - center[j]) * factor[j]
 
 
-def standardise(numbers: FloatArray, center: Vector, scale: Vector) -> Matrix:
-    """Return ``(numbers - center) / scale`` of C-contiguous numbers (n, p), as float64; an infinite scale gives 0."""
-    out = np.empty(numbers.shape)
+def standardise(numbers: FloatArray, center: Vector, scale: Vector, dtype: np.dtype[Any] = FLOAT64) -> FloatArray:
+    """Return ``(numbers - center) / scale`` of C-contiguous numbers (n, p), computed in float64.
+
+    An infinite scale gives 0. dtype: of what is returned.
+    """
+    out = np.empty(numbers.shape, dtype)
     factor = 1.0 / scale
 
     def part(start: int, stop: int) -> None:

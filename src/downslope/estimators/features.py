@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from downslope.data.blocks import Block, Examples
 from downslope.engines import linear as engine
 from downslope.engines.dummies import Dummies, find_dummies
-from downslope.engines.moments import survey
+from downslope.engines.moments import level_counts, survey
 from downslope.engines.scaling import moments_about, standardise
 from downslope.estimators.conventions import check_finite
 from downslope.models.linear import Point
@@ -115,15 +115,14 @@ def _from_dummies(found: Dummies, target: Vector, weights: Vector | None, *, cen
     """Return the examples of an array that was taken apart into numbers and codes."""
     numbers = measure(found.numbers, weights, center=center, scale=scale)
     count, total = found.columns.size, target.shape[0] if weights is None else float(weights.sum())
-    each = [np.bincount(column, weights=weights, minlength=count + 1)[:count] for column in found.codes.T]
-    active = np.sum(each, axis=0) / total
+    active = level_counts(found.codes, engine.NONE if weights is None else weights, count + 1)[:count] / total
     width = found.high - found.low
     levels = _coordinates(found.low + width * active, width**2 * active * (1.0 - active), center=center, scale=scale)
     place = np.concatenate([found.number_columns, found.columns, [-1]]).astype(np.intp)
     middle, size = np.empty(place.size - 1), np.empty(place.size - 1)
     middle[place[:-1]] = np.concatenate([numbers.center, levels.center])
     size[place[:-1]] = np.concatenate([numbers.scale, levels.scale])
-    stored = ((found.numbers - numbers.center) / numbers.scale).astype(found.numbers.dtype)
+    stored = standardise(found.numbers, numbers.center, numbers.scale, found.numbers.dtype)
     examples = Examples(
         (Block(0, stored, found.codes),), count + 1, target, weights, numbers.center, numbers.scale, True,
         np.append(width / levels.scale, 0.0), np.append((found.low - levels.center) / levels.scale, 0.0),
