@@ -23,6 +23,7 @@ from downslope.choices.curvature import (
     column_factor,
     condition,
     exact_diagonal,
+    exact_moments,
     fix_free_direction,
     hessian_at_start,
     in_original_units,
@@ -74,13 +75,17 @@ def somewhere(examples: Examples, outputs: int, size: float = 0.3) -> Point:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_moments_of_all_rows_are_those_of_the_dense_table(layout: str, dtype: Any) -> None:
     examples = table(dtype=dtype, **LAYOUTS[layout])
-    moments = measure_moments(examples, None, 0, exact=True)
+    moments = exact_moments(examples)
     truth = weighted_product(with_constant(examples), shares(examples)) / examples.rows
     assert moments.matrix is not None
     assert moments.sampled == 0
     assert moments.factor is None
     np.testing.assert_allclose(moments.matrix, truth, atol=1e-11)
     np.testing.assert_allclose(moments.diagonal, np.diag(truth), atol=1e-11)
+    away = examples.target - np.average(examples.target, weights=examples.weights)
+    pull = with_constant(examples).T @ (shares(examples) * away) / examples.rows
+    assert moments.pull is not None
+    np.testing.assert_allclose(moments.pull, pull, atol=1e-11)
     np.testing.assert_allclose(exact_diagonal(examples), np.diag(truth), rtol=1e-4 if dtype == np.float32 else 1e-11)
 
 
@@ -176,7 +181,7 @@ def test_bent_moments_are_the_hessian_of_the_loss(loss: Loss, classes: int, layo
         slopes = loss.slope(features @ at, examples.target) * shares(examples)
         return features.T @ slopes / examples.rows
 
-    moments = measure_moments(examples, None, 0, exact=True)
+    moments = exact_moments(examples)
     (found,) = bent_moments(examples, objective, point, moments, 0)
     h = 1e-7
     truth = np.column_stack([(slope(flat + h * e) - slope(flat - h * e)) / (2 * h) for e in np.eye(flat.size)])

@@ -16,7 +16,7 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
-from downslope.engines.moments import level_counts, second_moments, survey
+from downslope.engines.moments import level_counts, moments_and_pull, second_moments, survey
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature
 from downslope.types import FloatArray, Indices, Matrix, Vector
@@ -38,13 +38,15 @@ class Moments:
 
     matrix: (d + 1, d + 1), or None above WIDE. diagonal: (d + 1,), exact. sampled: rows they were measured
     on, 0 for all of them. factor: (d + 1,), what brought each sampled column to its exact size, 0 for a
-    column that the sample hardly met.
+    column that the sample hardly met. pull: where asked for, the mean (d + 1,) of (features, 1) times the target
+    less its mean.
     """
 
     matrix: Matrix | None
     diagonal: Vector
     sampled: int = 0
     factor: Vector | None = None
+    pull: Vector | None = None
 
 
 def sample_rows(examples: Examples, count: int, seed: int) -> Indices:
@@ -60,18 +62,25 @@ def sample_size(examples: Examples) -> int:
     return examples.rows if work <= FULL_WORK or wanted >= examples.rows else wanted
 
 
-def measure_moments(examples: Examples, diagonal: Vector | None, seed: int, exact: bool = False) -> Moments:
+def measure_moments(examples: Examples, diagonal: Vector | None, seed: int) -> Moments:
     """Return the second moments; ``diagonal`` is the exact one where it is known already."""
     if examples.features > WIDE:
         return Moments(None, exact_diagonal(examples) if diagonal is None else diagonal)
-    count = examples.rows if exact else sample_size(examples)
+    count = sample_size(examples)
     if count == examples.rows:
-        matrix = second_moments(examples, None, exact or examples.dtype == np.float64)
+        matrix = second_moments(examples, None, examples.dtype == np.float64)
         return Moments(matrix, np.diag(matrix).copy())
     matrix = second_moments(engine.take(examples, sample_rows(examples, count, seed)), None)
     truth = exact_diagonal(examples) if diagonal is None else diagonal
     factor = column_factor(matrix, truth)
     return Moments(rescale(matrix, factor, truth), truth, count, factor)
+
+
+def exact_moments(examples: Examples) -> Moments:
+    """Return the second moments and the pull of the target, of all rows and in float64, of at most WIDE features."""
+    values = examples.target - examples.target_mean
+    matrix, pull = moments_and_pull(examples, None, True, values)
+    return Moments(matrix, np.diag(matrix).copy(), pull=pull)
 
 
 def exact_diagonal(examples: Examples) -> Vector:
@@ -168,8 +177,7 @@ def _bent(some: Examples, bend: Vector, moments: Moments) -> Matrix:
 def hessian_at_start(moments: Matrix, objective: Objective, bend: float) -> Matrix:
     """Return the Hessian of one output where every example has the same curvature ``bend``."""
     hessian = bend * moments
-    hessian[np.diag_indices_from(hessian)] += objective.l2
-    hessian[-1, -1] -= objective.l2
+    hessian.flat[: -1 : hessian.shape[0] + 1] += objective.l2
     return hessian if objective.intercept else hessian[:-1, :-1]
 
 
@@ -221,9 +229,8 @@ def condition(values: FloatArray) -> float:
 
 def in_original_units(moments: Matrix, center: Vector, scale: Vector) -> Matrix:
     """Return the second moments of (original features, 1) from those of the model features."""
-    back = np.eye(moments.shape[0])
     p = center.shape[0]
-    back[np.arange(p), np.arange(p)] = scale
+    back = np.diag(np.concatenate([scale, np.ones(moments.shape[0] - p)]))
     back[:p, -1] = center
     return back @ moments @ back.T
 

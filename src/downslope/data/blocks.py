@@ -93,6 +93,12 @@ class Examples:
         """The sum of the example weights; n without weights."""
         return float(self.rows if self.weights is None else self.weights.sum())
 
+    @cached_property
+    def target_mean(self) -> float:
+        """The mean of the target by example weight."""
+        total = self.target.sum() if self.weights is None else self.target @ self.weights
+        return float(total) / self.weight_sum
+
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """float32 or float64: the precision of ``numbers``."""

@@ -11,9 +11,9 @@ seed gives the same bits on the same machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import pairwise
@@ -47,18 +47,26 @@ def _pool() -> ThreadPoolExecutor:
 
 
 @cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas() -> list[Any]:
+    controller: Any = ThreadpoolController()
+    return list(controller.select(user_api="blas").lib_controllers)
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Return a context in which BLAS keeps to the calling thread.
+@contextmanager
+def one_blas_thread() -> Generator[None]:
+    """Keep BLAS to the calling thread for a while.
 
     Passes bring their own threads; a second set inside BLAS would wait for them in loops, and a factor of a
     hundred by a hundred needs none.
     """
-    controller: Any = _blas()
-    return controller.limit(limits=1, user_api="blas")
+    before = [(library, library.get_num_threads()) for library in _blas()]
+    for library, _ in before:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, count in before:
+            library.set_num_threads(count)
 
 
 def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Part]:

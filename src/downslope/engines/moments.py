@@ -18,56 +18,89 @@ def second_moments(examples: Examples, row_weights: Vector | None, exact: bool =
     row_weights: (n,) not negative, or None for the example weights alone. exact: multiply in float64 rather
     than in the precision of the data. One read; products by BLAS, categories by cross tables.
     """
+    return moments_and_pull(examples, row_weights, exact, None)[0]
+
+
+def moments_and_pull(
+    examples: Examples, row_weights: Vector | None, exact: bool, values: Vector | None
+) -> tuple[Matrix, Vector]:
+    """Return the second moments and, from the same read, the mean (d + 1,) of z times ``values`` (n,), if given."""
     p, m = examples.numbers, examples.levels
-    small = m == 0 and examples.applied and len(examples.blocks) == 1 and row_weights is None
-    if small and examples.weights is None and examples.rows * p <= SMALL:
-        numbers = examples.blocks[0].numbers.astype(np.float64, copy=False)
-        moments = np.ones((p + 1, p + 1))
-        moments[:p, :p] = numbers.T @ numbers / examples.rows
-        moments[:p, -1] = moments[-1, :p] = np.ones(examples.rows) @ numbers / examples.rows
-        return moments
     weights = examples.weights if row_weights is None else row_weights
     if row_weights is not None and examples.weights is not None:
         weights = row_weights * examples.weights
     precision = np.dtype(np.float64) if exact else examples.dtype
-    total = np.sum(
-        over_chunks(
-            examples, examples.rows * p * p, lambda group: _number_moments(examples, weights, precision, group)
-        ),
-        axis=0,
-    )
+
+    def work(group: list[Chunk]) -> tuple[Matrix, Vector]:
+        return _number_moments(examples, weights, values, precision, group)
+
+    if examples.rows * p <= SMALL and len(examples.blocks) == 1:
+        block = examples.blocks[0]
+        parts = [work([(slice(0, block.rows), block.numbers, block.codes)])]
+    else:
+        parts = over_chunks(examples, examples.rows * p * p, work)
+    total, pull = parts[0]
+    for more, pulled in parts[1:]:
+        total += more
+        pull += pulled
     if m:
         _add_level_moments(examples, NONE if weights is None else weights, total)
+        if values is not None:
+            each = values if weights is None else values * weights
+            for block in examples:
+                pull[p:-1] += level_counts(block.codes, rows_of(block, each), m)
+    return _in_model_features(examples, total, pull)
+
+
+def _in_model_features(examples: Examples, total: Matrix, pull: Vector) -> tuple[Matrix, Vector]:
+    """Return the means from the sums over stored numbers about their centres, and over levels by their presence."""
+    p = examples.numbers
     if not examples.applied:
         total[:p] /= examples.scale[:, None]
         total[:, :p] /= examples.scale
-    whole = (np.triu(total) + np.triu(total, 1).T) / examples.weight_sum
+        pull[:p] /= examples.scale
+    total /= examples.weight_sum
+    pull /= examples.weight_sum
+    whole = total
+    whole[-1, :-1] = total[:-1, -1]
+    whole[p:-1, :p] = total[:p, p:-1].T
+    if examples.levels:
+        levels = whole[p:-1, p:-1]
+        whole[p:-1, p:-1] = np.triu(levels) + np.triu(levels, 1).T
     if examples.level_scale is None or examples.level_offset is None:
-        return whole
+        return whole, pull
     change = np.diag(np.concatenate([np.ones(p), examples.level_scale, np.ones(1)]))
     change[p:-1, -1] = examples.level_offset
-    return change @ whole @ change.T
+    return change @ whole @ change.T, change @ pull
 
 
-def _number_moments(examples: Examples, weights: Vector | None, precision: np.dtype[Any], group: list[Chunk]) -> Matrix:
-    """Return the sums of z z' over some chunks, in the rows and columns of the numbers and of the constant."""
+def _number_moments(
+    examples: Examples, weights: Vector | None, values: Vector | None, precision: np.dtype[Any], group: list[Chunk]
+) -> tuple[Matrix, Vector]:
+    """Return the sums of z z' and of z times ``values``, in the rows of the numbers and of the constant."""
     p, size = examples.numbers, examples.features + 1
-    total = np.zeros((size, size))
+    total, pull = np.zeros((size, size)), np.zeros(size)
     center = examples.center.astype(precision)
     for rows, stored, _ in group:
         numbers = stored.astype(precision, copy=False)
         away = numbers if examples.applied else numbers - center
+        beside = np.ones((2, away.shape[0]), precision)
+        if values is not None:
+            beside[1] = values[rows]
         if weights is None:
             total[:p, :p] += away.T @ away
-            total[:p, -1] += np.ones(away.shape[0], away.dtype) @ away
-            total[-1, -1] += away.shape[0]
         else:
-            each = weights[rows].astype(precision)
-            rooted = away * np.sqrt(each)[:, None]
+            each = weights[rows]
+            rooted = away * np.sqrt(each).astype(precision)[:, None]
             total[:p, :p] += rooted.T @ rooted
-            total[:p, -1] += away.T @ each
-            total[-1, -1] += weights[rows].sum()
-    return total
+            beside *= each.astype(precision)
+        total[-1, -1] += beside[0].sum(dtype=np.float64)
+        sums = beside @ away
+        total[:p, -1] += sums[0]
+        if values is not None:
+            pull[:p] += sums[1]
+            pull[-1] += beside[1].sum(dtype=np.float64)
+    return total, pull
 
 
 def _add_level_moments(examples: Examples, weights: Vector, total: Matrix) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from downslope.certificate import certify, has_proof, relative_gap, start_objective
-from downslope.choices.curvature import Moments, mean_bend, measure_moments, shape_of
+from downslope.choices.curvature import Moments, exact_moments, mean_bend, measure_moments, shape_of
 from downslope.choices.method import choose_method
 from downslope.choices.start import constant_start, middle
 from downslope.data.blocks import Examples
@@ -130,7 +130,7 @@ def _train(
     center, scale = origin or (examples.center, examples.scale)
     method, choice = choose_method(examples, objective, spec)
     known = squared.fits(examples, objective) and method == "scaled"
-    moments = measure_moments(examples, None, spec.seed, exact=known)
+    moments = exact_moments(examples) if known else measure_moments(examples, None, spec.seed)
     constant = constant_start(examples, objective)
     bends = _bends(examples, objective, constant)
     metric = uniform_metric(moments, objective, bends, constant.intercept)
@@ -195,8 +195,8 @@ def _descend(
     first = first or constant_start(examples, objective)
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
-    if squared.fits(examples, objective) and moments.matrix is not None:
-        descent = squared.descend_squared(examples, objective, moments.matrix, first, log, spec.tolerance)
+    if squared.fits(examples, objective):
+        descent = squared.descend_squared(examples, objective, moments, first, log, spec.tolerance)
         if descent.done and refines(examples, objective):
             descent = replace(descent, point=refined(examples, objective, metric, descent.point))
         return descent, choices, settled

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from downslope.certificate import Bound, certify, has_proof, relative_gap
-from downslope.choices.curvature import Moments, bent_moments, joint_moments, measure_moments
+from downslope.choices.curvature import Moments, bent_moments, exact_moments, joint_moments
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
@@ -164,7 +164,7 @@ class ScaledDescent:
         if self.squared and self.half is None:
             exact = self.moments
             if self.moments.sampled or self.examples.dtype != np.float64:
-                exact = measure_moments(self.examples, None, self.seed, exact=True)
+                exact = exact_moments(self.examples)
                 self.log.passes += 1
             if exact.matrix is not None:
                 self.half = half_inverse(exact.matrix, self.objective)
