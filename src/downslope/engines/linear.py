@@ -233,7 +233,7 @@ def softmax_in_place(scores: FloatArray, target: Any) -> tuple[FloatArray, Float
 def gather_chunk(numbers: FloatArray, codes: Any, slopes: FloatArray, gathered: Matrix) -> None:
     """Add to ``gathered`` (d, k) the rows of a chunk times their slopes (rows, k)."""
     p = numbers.shape[1]
-    gathered[:p] += numbers.T @ slopes
+    gathered[:p] += (np.ascontiguousarray(slopes.T) @ numbers).T
     levels = gathered.shape[0] - p
     for c in range(codes.shape[1]):
         for k in range(slopes.shape[1]):

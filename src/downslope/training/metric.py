@@ -48,12 +48,16 @@ class Metric:
         columns = np.vstack([gradient.weights, gradient.intercept])
         solved = np.zeros_like(columns)
         size = columns.shape[0] if self.intercept else columns.shape[0] - 1
-        for k in range(columns.shape[1]):
-            solved[:size, k] = self._inverses[min(k, len(self._inverses) - 1)](columns[:size, k])
+        if len(self._inverses) == 1:
+            solved[:size] = self._inverses[0](columns[:size])
+        else:
+            for k in range(columns.shape[1]):
+                solved[:size, k] = self._inverses[k](columns[:size, k])
         return Point(solved[:-1], solved[-1])
 
 
 Inverse = Callable[[Vector], Vector]
+"""Takes and gives (d,) or (d, k)."""
 
 
 def upper_factor(matrix: Matrix) -> Matrix:
@@ -74,7 +78,7 @@ def inverse_of(matrix: Matrix) -> Inverse:
     """
     if matrix.ndim == 1:
         scale = np.where(matrix > 0, 1.0 / np.where(matrix > 0, matrix, 1.0), 0.0)
-        return lambda right: scale * right
+        return lambda right: (scale * right.T).T
     try:
         factor = upper_factor(matrix)
         pivots: Vector = np.diag(factor) ** 2
@@ -143,7 +147,8 @@ def uniform_metric(moments: Moments, objective: Objective, bends: Vector, interc
         spread: Matrix = np.diag(chance) - np.outer(chance, chance)
         joint = cast("Matrix", np.kron(spread, matrix))
         return joint_metric(fix_free_direction(joint, chance.size), objective)
-    return weighted_metric([bend * matrix for bend in bends], objective)
+    alike = bool((bends == bends[0]).all())
+    return weighted_metric([bend * matrix for bend in (bends[:1] if alike else bends)], objective)
 
 
 def _with_penalty(matrix: Matrix, objective: Objective) -> Matrix:

@@ -41,6 +41,8 @@ CELLS_PER_SECOND, PRODUCTS_PER_SECOND = 5e9, 1e11
 """How fast a pass reads and BLAS multiplies on two cores (measured); only their ratio decides anything."""
 MOST_PATIENCE = 16
 """Most steps between two Hessians that did not help; doubled from 1 while they do not."""
+DOUBT = 0.7
+"""Share of what a proof was worse than its forecast by, that the next forecast is held to."""
 SLOW = 0.25
 """A pass that leaves more than this share of the distance is slow enough to think of a new Hessian."""
 
@@ -80,6 +82,7 @@ class ScaledDescent:
         self.memory = Memory()
         self.noise = NOISE[examples.dtype.itemsize]
         self.half: Matrix | None = None
+        self.doubt = 1.0
         self.age = 0
         self.patience = 1
         self.drops = deque[float](maxlen=2)
@@ -144,10 +147,11 @@ class ScaledDescent:
             return Descent(stand.point, stand.seen.objective, gap, GapKind.ESTIMATED, True) if close else None
         if has_proof(self.true) or self.squared:
             native = distance if self.squared or self.objective.l2 == 0 else native_distance(stand, self.objective)
-            if relative_gap(native, self.log.start, stand.seen.objective) <= tolerance:
+            if relative_gap(self.doubt * native, self.log.start, stand.seen.objective) <= tolerance:
                 bound = self.certify(stand.point)
                 if bound.gap(self.log.start) <= tolerance:
                     return self._proved(bound, tolerance)
+                self.doubt = max(1.0, DOUBT * bound.distance / max(native, 1e-300))
                 if distance <= self.noise * abs(stand.seen.objective):
                     return self._polish(stand, tolerance)
         elif gap <= 0.1 * tolerance:
