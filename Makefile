@@ -22,7 +22,7 @@ check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contrac
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RESULTS.md and the README table
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --readme
 
 picture: $(VENV)/.installed  ## run the demo in a terminal and draw it as docs/demo.svg
 	$(BIN)/python tools/terminal_picture.py docs/demo.svg fit examples/flights.parquet --target late

@@ -33,6 +33,7 @@ SOURCES = (
     "lanes.py",
     "prefetch.py",
     "quadratic.py",
+    "ranking.py",
     "scaling.py",
     "stepping.py",
     "../losses/loss.py",

@@ -17,6 +17,9 @@ from downslope.data.features import Prepared, prepare
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.compiling import COMPILE_CLOCK
+from downslope.engines.linear import NONE
+from downslope.engines.moments import level_counts
+from downslope.engines.scaling import moments_about
 from downslope.errors import OptionError, RunError, nearest
 from downslope.fitting.scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
@@ -193,20 +196,15 @@ def strongest(model: LinearModel, examples: Examples) -> tuple[Coefficient, ...]
 
 def _deviations(examples: Examples) -> Vector:
     """Return the standard deviation (d,) of each model feature."""
-    deviation = np.empty(examples.features)
     p = examples.numbers
-    counts = np.zeros(examples.levels)
-    squares, sums = np.zeros(p), np.zeros(p)
+    counts, sums = np.zeros(examples.levels), np.zeros((2, p))
+    about = np.zeros(p, examples.dtype)
     for block in examples:
-        for c in range(block.codes.shape[1]):
-            counts += np.bincount(block.codes[:, c], minlength=examples.levels)
-        if p:
-            sums += np.ones(block.rows, block.numbers.dtype) @ block.numbers
-            squares += np.einsum("ij,ij->j", block.numbers, block.numbers)
-    deviation[:p] = np.sqrt(np.maximum(squares / examples.rows - (sums / examples.rows) ** 2, 0.0))
+        counts += level_counts(block.codes, NONE, examples.levels)
+        sums += moments_about(block.numbers, about)
+    mean, squares = sums / examples.rows
     share = counts / examples.rows
-    deviation[p:] = np.sqrt(share * (1.0 - share))
-    return deviation
+    return np.sqrt(np.concatenate([np.maximum(squares - mean**2, 0.0), share * (1.0 - share)]))
 
 
 def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:

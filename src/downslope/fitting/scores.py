@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from downslope.certificate import mean
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.engines.ranking import area_by_keys
 from downslope.losses import Poisson
 from downslope.models.linear import Objective, Point
 from downslope.types import Matrix, Vector
@@ -81,7 +82,7 @@ def area_under_roc(score: Vector, target: Vector, weights: Vector | None) -> flo
     The Mann-Whitney statistic, by one sort (Hanley and McNeil 1982).
     """
     if weights is None:
-        return _area_by_keys(score, target)
+        return area_by_keys(score, target)
     ordered = np.argsort(score, kind="stable")
     ones = np.where(target[ordered] > 0, weights[ordered], 0.0)
     return _area(score[ordered], ones, weights[ordered] - ones)
@@ -94,16 +95,3 @@ def _area(ranked: NDArray[Any], ones: Vector, zeros: Vector) -> float:
     below = np.cumsum(zeros) - zeros
     pairs = ones.sum() * zeros.sum()
     return float((ones @ (below + 0.5 * zeros)) / pairs) if pairs > 0 else float("nan")
-
-
-def _area_by_keys(score: Vector, target: Vector) -> float:
-    """Return the area by sorting numbers that hold a score and its class: five times as fast as ranking rows.
-
-    The bits of a float64, its sign turned, rise with it; the lowest makes room for the class, so two scores are
-    told apart unless they agree to 15 digits.
-    """
-    bits = (score + 0.0).view(np.int64)
-    rising = np.where(bits < 0, ~bits ^ np.int64(-(2**63)), bits)
-    keys = np.sort((rising & ~np.int64(1)) | (target > 0))
-    ones = (keys & 1).astype(np.float64)
-    return _area(keys >> 1, ones, 1.0 - ones)
