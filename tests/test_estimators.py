@@ -52,7 +52,7 @@ def cancer() -> tuple[Matrix, Vector]:
         GradientDescentRegressor(standardize=False),
     ]
 )
-@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -67,7 +67,7 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
         GradientDescentClassifier(method="full-batch", rule="momentum", max_passes=3000),
     ]
 )
-@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_checks_of_other_losses_and_rules(estimator: Any, check: Any) -> None:
     check(estimator)  # one of them compares to seven digits, hence no tolerance
 

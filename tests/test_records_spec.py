@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downslope.errors import OptionError
-from downslope.records.spec import LOSSES, METHODS, RULES, SCHEDULES, Setting, Spec, setting_of, settings
+from downslope.records.spec import LOSSES, METHODS, NETWORK_RULES, RULES, SCHEDULES, Setting, Spec, setting_of, settings
 
 
 def test_the_defaults_are_allowed_and_listed() -> None:
@@ -22,7 +22,8 @@ def test_the_defaults_are_allowed_and_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [("loss", LOSSES), ("method", METHODS), ("rule", RULES), ("schedule", SCHEDULES)]
+    ("name", "values"),
+    [("loss", LOSSES), ("method", METHODS), ("rule", RULES + NETWORK_RULES), ("schedule", SCHEDULES)],
 )
 def test_every_choice_is_allowed_and_no_other(name: str, values: tuple[str, ...]) -> None:
     for value in values:

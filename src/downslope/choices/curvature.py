@@ -118,11 +118,19 @@ def rescale(matrix: Matrix, factor: Vector, diagonal: Vector) -> Matrix:
     return result
 
 
-def bent_moments(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> list[Matrix]:
-    """Return the second moments weighted by the curvature of the loss at ``point``, one (d + 1, d + 1) an output."""
+def bent_moments(
+    examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int, *, majorant: bool = False
+) -> list[Matrix]:
+    """Return the second moments weighted by the curvature of the loss at ``point``, one (d + 1, d + 1) an output.
+
+    majorant: by the curvature of bowls above the loss instead, whose steps never overshoot.
+    """
     some = _sampled(examples, moments, seed)
     scores = engine.exact_scores(some, point)
-    bends = _output_curvatures(objective, scores, some.target)
+    if majorant:
+        bends = objective.loss.majorant(scores[:, 0], some.target)[:, None]
+    else:
+        bends = _output_curvatures(objective, scores, some.target)
     return [_bent(some, bends[:, k], moments) for k in range(objective.outputs)]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,86 +13,29 @@ from numpy.typing import NDArray
 
 from downslope.choices.start import constant_start
 from downslope.data.blocks import Examples
-from downslope.data.features import Prepared, prepare
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.compiling import COMPILE_CLOCK
 from downslope.engines.linear import NONE
 from downslope.engines.moments import level_counts
 from downslope.engines.scaling import moments_about
-from downslope.errors import OptionError, RunError, nearest
+from downslope.errors import OptionError, RunError
+from downslope.fitting.network import fit_network
+from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
 from downslope.fitting.scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
+from downslope.models.network.model import NetworkModel
 from downslope.records import Coefficient, Run, Spec, StepRecord
+from downslope.records.spec import NETWORK_RULES
 from downslope.store import load, save
 from downslope.training import Training, train
 from downslope.training.loop import pose
-from downslope.types import JsonValue, Matrix, Vector
+from downslope.types import Matrix, Vector
 
 STRONGEST = 20
 """Coefficients kept in a run's record; the model keeps all."""
 
 Watch = Callable[[StepRecord], None]
-Tell = Callable[[str, object], None]
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A source, read and encoded. outputs: k of the model. seconds: reading and encoding."""
-
-    spec: Spec
-    prepared: Prepared
-    examples: Examples
-    outputs: int
-    seconds: float
-
-
-def spec_of(source: object, target: str | None, spec: Spec | None, settings: Mapping[str, Any]) -> Spec:
-    """Return the Spec of a call; raises OptionError for a setting that does not exist."""
-    known = {each.name for each in fields(Spec)}
-    for name in settings:
-        if name not in known:
-            message = f'there is no setting called "{name}"{nearest(name, sorted(known))}'
-            raise OptionError(message)
-    named: dict[str, Any] = dict(settings)
-    if isinstance(named.get("drop"), str):
-        named["drop"] = (named["drop"],)
-    elif "drop" in named:
-        named["drop"] = tuple(named["drop"])
-    if target is not None:
-        named["target"] = target
-    if isinstance(source, str | Path):
-        named["source"] = str(source)
-    return replace(spec or Spec(), **named)
-
-
-def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
-    """Read and encode a source; raises SourceError, ColumnError, TargetError or WeightsError."""
-    began = time.perf_counter()
-    if not spec.target:
-        message = "no target was named; say which column to predict with --target"
-        raise OptionError(message)
-    table = read(None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop)
-    prepared = prepare(table, spec)
-    seconds = time.perf_counter() - began
-    if tell is not None:
-        tell("data", prepared.summary)
-    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
-    return Ready(spec, prepared, weighted(prepared.train, spec, len(prepared.classes)), outputs, seconds)
-
-
-def weighted(examples: Examples, spec: Spec, classes: int) -> Examples:
-    """Return the examples with their class weights: balanced gives every class the same total weight."""
-    if spec.class_weight is None:
-        return examples
-    if not classes:
-        message = "class-weight needs a target of classes, but this one is a number; leave it out"
-        raise OptionError(message)
-    each = np.ones(examples.rows) if examples.weights is None else examples.weights
-    index = examples.target.astype(np.intp)
-    totals = np.bincount(index, weights=each, minlength=classes)
-    share = each.sum() / (classes * np.maximum(totals, 1e-300))
-    return replace(examples, weights=each * share[index])
 
 
 def fit(
@@ -112,18 +55,26 @@ def fit(
     compiled = COMPILE_CLOCK.seconds
     asked = spec_of(source, target, spec, settings)
     ready = make_ready(source, asked, tell)
-    trained = train(
-        ready.examples, asked, ready.prepared.loss, ready.outputs, watch=watch,
-        origin=(ready.prepared.plan.center, ready.prepared.plan.scale),
-    )  # fmt: skip
-    run = to_run(ready, trained)
+    run = fit_linear(ready, watch) if asked.model in ("auto", "linear") else fit_network(ready, watch)
     seconds = {
-        "read": ready.seconds, **trained.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
+        "read": ready.seconds, **run.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
         "total": time.perf_counter() - began,
     }  # fmt: skip
     run = replace(run, seconds=seconds)
     run = replace(run, findings=diagnose(run))
     return run if runs is None else save(run, runs)
+
+
+def fit_linear(ready: Ready, watch: Watch | None) -> Run:
+    """Return the record of a linear model trained on a table."""
+    if ready.spec.rule in NETWORK_RULES:
+        message = f"the rule {ready.spec.rule} is for networks; name a --model such as mlp:64 or another rule"
+        raise OptionError(message)
+    trained = train(
+        ready.examples, ready.spec, ready.prepared.loss, ready.outputs, watch=watch,
+        origin=(ready.prepared.plan.center, ready.prepared.plan.scale),
+    )  # fmt: skip
+    return to_run(ready, trained)
 
 
 def to_run(ready: Ready, trained: Training) -> Run:
@@ -147,7 +98,7 @@ def to_run(ready: Ready, trained: Training) -> Run:
         objective=trained.objective,
         passes=trained.passes,
         updates=trained.updates,
-        seconds={},
+        seconds=dict(trained.seconds),
         train=scores_at(prepared.train, objective, trained.point, classes),
         holdout={} if held is None else scores_at(held, objective, trained.point, classes),
         baseline=baseline_scores(judged, objective, constant, classes),
@@ -157,22 +108,9 @@ def to_run(ready: Ready, trained: Training) -> Run:
         steps=trained.steps,
         coefficients=strongest(model, ready.examples),
         predicted_passes=trained.predicted_passes,
-        environment=_environment(),
+        environment=environment(),
         model=model,
     )
-
-
-def _environment() -> dict[str, JsonValue]:
-    import os
-    import platform
-    from importlib.metadata import version
-
-    from downslope.engines.linear import threads
-
-    return {
-        "downslope": version("downslope"), "python": platform.python_version(), "numpy": np.__version__,
-        "cores": os.cpu_count(), "threads": threads(),
-    }  # fmt: skip
 
 
 def strongest(model: LinearModel, examples: Examples) -> tuple[Coefficient, ...]:
@@ -215,7 +153,7 @@ def predict(run: Run | str | Path, source: object, *, sql: str | None = None, ru
     """
     found = run if isinstance(run, Run) else load(run, runs)
     model = found.model
-    if not isinstance(model, LinearModel):
+    if not isinstance(model, LinearModel | NetworkModel):
         message = f'run "{found.run}" holds no model to predict with; fit again'
         raise RunError(message)
     table = read(None if sql else source, sql=sql)

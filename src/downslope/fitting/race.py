@@ -19,7 +19,7 @@ from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.racing import standardised
 from downslope.errors import OptionError
-from downslope.fitting.fit import Ready, Tell, make_ready, spec_of
+from downslope.fitting.ready import Ready, Tell, make_ready, spec_of
 from downslope.models.linear import Objective, Point
 from downslope.records import Spec, Verdict
 from downslope.records.comparison import RaceEntry, RaceResult, Reached

@@ -15,7 +15,7 @@ from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.engines.racing import EXPLODED, Lanes, standardised
 from downslope.errors import OptionError
-from downslope.fitting.fit import Ready, Tell, make_ready, spec_of
+from downslope.fitting.ready import Ready, Tell, make_ready, spec_of
 from downslope.models.linear import Objective
 from downslope.records import Spec, Verdict
 from downslope.records.comparison import SweepCell, SweepResult, Zone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from downslope.types import Vector
 
 SQUARED, CLIPPED, POISSON, LOG, HINGE, SQUARED_HINGE, SOFTMAX = range(7)
 """The families that the compiled engine tells apart."""
-
-INTERCEPT_STEPS = 200
-"""Bisections to place a constant score; each halves the bracket, and 200 exhaust float64."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,10 @@ class Loss(ABC):
     def curvature(self, score: Vector, target: Vector) -> Vector:
         """Return the second derivative of the loss by the score (the slope's derivative where it has one)."""
 
+    def majorant(self, score: Vector, target: Vector) -> Vector:
+        """Return the curvature of a bowl that touches the loss at the score and lies nowhere below it."""
+        return self.curvature(score, target)
+
     @abstractmethod
     def conjugate(self, slope: Vector, target: Vector) -> Vector:
         """Return ``max over s of slope s - loss(s)``, inf outside its domain."""
@@ -75,7 +76,10 @@ class Loss(ABC):
         return score
 
     def constant_score(self, target: Vector, weights: Vector | None) -> float:
-        """Return the one score for all examples that has the smallest loss, by bisecting the mean slope."""
+        """Return the one score for all examples that has the smallest loss: where the mean slope changes sign."""
+        from scipy import optimize
+
+        find: Any = optimize.brentq
         share = None if weights is None else weights / weights.sum()
 
         def mean_slope(score: float) -> float:
@@ -83,12 +87,9 @@ class Loss(ABC):
             return float(slopes.mean() if share is None else slopes @ share)
 
         low, high = self._bracket(target)
-        for _ in range(INTERCEPT_STEPS):
-            middle = 0.5 * (low + high)
-            if middle in (low, high):
-                break
-            low, high = (middle, high) if mean_slope(middle) < 0 else (low, middle)
-        return 0.5 * (low + high)
+        if not mean_slope(low) < 0 < mean_slope(high):
+            return low if mean_slope(low) >= 0 else high
+        return float(find(mean_slope, low, high, xtol=1e-15 * max(abs(low), abs(high))))
 
     def _bracket(self, target: Vector) -> tuple[float, float]:
         return float(target.min()), float(target.max())

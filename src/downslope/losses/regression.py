@@ -134,6 +134,10 @@ class Huber(_Clipped):
         """1: huber has no corner."""
         return 1.0
 
+    def majorant(self, score: Vector, target: Vector) -> Vector:
+        """Return ``min(1, delta / |r|)``, the weight of iteratively reweighted least squares (Huber 1981, 7.8)."""
+        return self.delta / np.maximum(np.abs(target - score), self.delta)
+
 
 @dataclass(frozen=True)
 class Quantile(_Clipped):

@@ -40,7 +40,8 @@ class StepRecord:
     choosing. seconds: since the descent began. objective: F on the training examples (an estimate from
     the batches of the epoch where ``exact`` is False). gradient_norm: of F by the weights and the
     intercept, nan where it was not computed. learning_rate: in use at that update. gap, gap_kind: see
-    DESIGN, section 3; nan and "none" where unknown.
+    DESIGN, section 3; nan and "none" where unknown. holdout: mean loss on the held-out examples, nan where
+    it was not looked at.
     """
 
     update: int
@@ -52,6 +53,7 @@ class StepRecord:
     gap: float = float("nan")
     gap_kind: GapKind = GapKind.NONE
     exact: bool = True
+    holdout: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ LOSSES = (
 )
 METHODS = ("scaled", "full-batch", "mini-batch", "stochastic")
 RULES = ("plain", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+"""The rules of every engine."""
+NETWORK_RULES = ("adamw", "lion", "prodigy", "schedule-free")
+"""More rules, for networks and functions."""
+ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky-relu", "gelu", "silu", "softplus")
+NORMALISATIONS = ("none", "batch", "layer")
+STARTS = ("zeros", "constant", "normal", "uniform", "glorot", "he", "lecun", "orthogonal")
 SCHEDULES = ("constant", "inverse", "step", "exponential", "cosine")
 
 
@@ -151,9 +157,24 @@ class Spec:
     )
     fit_intercept: bool = setting(True, "learn an intercept, which no penalty touches", group="Objective")
     standardize: bool = setting(True, "bring every number column to mean 0 and deviation 1", group="Objective")
+    # What is learned.
+    model: str = setting(
+        "auto", "linear, mlp:64,32 (hidden layers) or cnn:16,32/64 (convolutions, then hidden layers)", group="Model"
+    )
+    activation: str = setting("relu", "what each hidden unit does with its score", choices=ACTIVATIONS, group="Model")
+    normalisation: str = setting(
+        "none", "bring hidden units to mean 0 and deviation 1", choices=NORMALISATIONS, group="Model"
+    )
+    dropout: float = setting(
+        0.0, "share of the hidden units left out at each step", low=0, high=1, open_high=True, group="Model"
+    )
+    start: str = setting("he", "where the weights of a network start", choices=STARTS, group="Model")
+    resize: int | None = setting(
+        None, "bring images to this many pixels a side", low=1, whole=True, none=True, group="Data"
+    )
     # How to go down.
     method: str = setting("auto", "which examples make a step", choices=METHODS, auto=True)
-    rule: str = setting("auto", "how a gradient becomes a step", choices=RULES, auto=True)
+    rule: str = setting("auto", "how a gradient becomes a step", choices=RULES + NETWORK_RULES, auto=True)
     learning_rate: float | Auto = setting(
         "auto", "length of a step per unit of gradient", low=0, open_low=True, auto=True
     )
@@ -166,6 +187,13 @@ class Spec:
     )
     average: bool | Auto = setting("auto", "return the mean of the late iterates", auto=True)
     batch_size: int | Auto = setting("auto", "examples in a mini-batch", low=1, whole=True, auto=True)
+    weight_decay: float | None = setting(
+        None, "share of each weight, times the learning rate, taken off at a step (networks)", low=0, none=True
+    )
+    clip: float | None = setting(
+        None, "longest gradient let through unshortened (networks)", low=0, open_low=True, none=True
+    )
+    pieces: int = setting(1, "parts of a batch whose gradients are added up, to save memory", low=1, whole=True)
     # When to stop.
     tolerance: float = setting(
         1e-4,
@@ -176,6 +204,9 @@ class Spec:
         group="Stop",
     )
     epochs: float | Auto = setting("auto", "most passes over the data", low=0, open_low=True, auto=True, group="Stop")
+    patience: int = setting(
+        5, "looks at the held-out loss without a new lowest before a network stops", low=1, whole=True, group="Stop"
+    )
     max_seconds: float | None = setting(None, "most seconds to descend", low=0, open_low=True, none=True, group="Stop")
     seed: int = setting(0, "seed of the hold-out and of the order of examples", low=0, whole=True, group="Stop")
     precision: str = setting("auto", "arithmetic on the data", choices=("float32", "float64"), auto=True, group="Stop")
@@ -198,6 +229,14 @@ class Spec:
                 "learning-rate do not apply to it; leave them out or name another method",
                 self.method == "scaled"
                 and (self.rule, self.schedule, self.warmup, self.learning_rate) != ("auto", "auto", 0, "auto"),
+            ),
+            (
+                f"the rule {self.rule} is for networks; name a --model such as mlp:64 or another rule",
+                self.rule in NETWORK_RULES and self.model == "linear",
+            ),
+            (
+                f"a network takes mini-batches, but the method is {self.method}; leave it out",
+                self.model not in ("auto", "linear") and self.method in ("scaled", "full-batch", "stochastic"),
             ),
             ("the target cannot also be dropped", self.target != "" and self.target in self.drop),
             ("the target cannot also be the weights", self.target != "" and self.target == self.weights),

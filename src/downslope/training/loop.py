@@ -29,8 +29,8 @@ from downslope.training.logbook import Descent, Logbook, Training, Watch, passes
 from downslope.training.metric import Metric, uniform_metric
 from downslope.training.mini_batch import descend_in_batches
 from downslope.training.refining import refined, refines
-from downslope.training.scaled import ScaledDescent, descend_cornered
-from downslope.types import JsonValue, Vector
+from downslope.training.scaled import ScaledDescent, Stand, descend_cornered
+from downslope.types import JsonValue, Matrix, Vector
 
 PASSES = {"scaled": 1000.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
 """Most passes of each method when ``epochs`` is auto."""
@@ -146,7 +146,9 @@ def _train(
         resolved["huber_delta"] = objective.loss.high
     stopped = False
     try:
-        descent, more, settled = _descend(method, examples, objective, moments, metric, shape, spec, log, start)
+        descent, more, settled = _descend(
+            method, examples, objective, moments, metric, shape, spec, log, start, constant
+        )
         choices += more
         resolved |= settled
     except KeyboardInterrupt:
@@ -186,13 +188,13 @@ def _budget(spec: Spec, method: str) -> float:
 
 def _descend(
     method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
-    spec: Spec, log: Logbook, first: Point | None,
+    spec: Spec, log: Logbook, first: Point | None, constant: Point,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     if method == "full-batch":
         return descend_full_batch(examples, objective, moments, metric, shape, spec, log, first)
     if method in ("mini-batch", "stochastic"):
         return descend_in_batches(method, examples, objective, moments, metric, shape, spec, log, first)
-    first = first or constant_start(examples, objective)
+    given, first = first is not None, first or constant
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
     if squared.fits(examples, objective):
@@ -210,7 +212,20 @@ def _descend(
             settled,
         )
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
-    return work.run(work.evaluate(first), spec.tolerance), choices, settled
+    stand = work.evaluate(first)
+    if objective.loss.name == "huber" and not given and moments.matrix is not None:
+        stand = _from_least_squares(work, stand, moments.matrix)
+    return work.run(stand, spec.tolerance), choices, settled
+
+
+def _from_least_squares(work: ScaledDescent, stand: Stand, moments: Matrix) -> Stand:
+    """Return the better of a start and of the bottom of the squared loss, where most slopes are not clipped."""
+    bottom = squared.least_squares(work.examples, work.objective, moments, stand.point)
+    better = work.evaluate(bottom)
+    if not better.seen.objective < stand.seen.objective:
+        return stand
+    work.rebuild(bottom, majorant=True)
+    return better
 
 
 def _explain_scaled(moments: Moments) -> Choice:

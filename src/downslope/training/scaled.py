@@ -136,7 +136,7 @@ class ScaledDescent:
             self.age += 1
             if self._slow(distance, before, tolerance, stand):
                 self.patience = min(2 * self.patience, MOST_PATIENCE) if self.age <= self.patience else 1
-                self._rebuild(stand.point)
+                self.rebuild(stand.point)
                 distance = self._distance(stand)
 
     def _maybe_end(self, stand: Stand, distance: float, gap: float, tolerance: float) -> Descent | None:
@@ -278,9 +278,13 @@ class ScaledDescent:
         cost = matrices * (rows * dense * dense + size**3 / 3) / PRODUCTS_PER_SECOND
         return passes * cells / CELLS_PER_SECOND > 1.5 * cost
 
-    def _rebuild(self, point: Point) -> None:
-        """Measure the Hessian again, where the steps have come to."""
-        self.metric = metric_at(self.examples, self.objective, point, self.moments, self.seed)
+    def rebuild(self, point: Point, *, majorant: bool = False) -> None:
+        """Measure the Hessian again, where the steps have come to, or a majorant of it, for a loss of one output."""
+        if majorant:
+            bent = bent_moments(self.examples, self.objective, point, self.moments, self.seed, majorant=True)
+            self.metric = weighted_metric(bent, self.objective)
+        else:
+            self.metric = metric_at(self.examples, self.objective, point, self.moments, self.seed)
         self.log.passes += (self.moments.sampled or self.examples.rows) / self.examples.rows
         self.memory.forget()
         self.age = 0

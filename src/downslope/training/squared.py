@@ -19,6 +19,7 @@ from downslope.certificate import Bound, certify, mean, quadratic_bound
 from downslope.choices.curvature import WIDE, Moments
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.losses import Squared
 from downslope.models.linear import Objective, Point
 from downslope.records import GapKind
 from downslope.training.logbook import Descent, Logbook
@@ -60,6 +61,19 @@ def descend_squared(
             break
     gap = best.gap(log.start)
     return Descent(best.point, best.objective, gap, GapKind.CERTIFIED, gap <= tolerance)
+
+
+def least_squares(examples: Examples, objective: Objective, moments: Matrix, start: Point) -> Point:
+    """Return the bottom of the squared loss, as far as second moments tell, from a start without weights: one read.
+
+    A loss that is a bowl near its minimum and straight far from it (huber) is steeper there than at a constant.
+    """
+    away = examples.target - start.intercept[0]
+    counted = away if examples.weights is None else away * examples.weights
+    pulled = engine.exact_gather(examples, counted[:, None])[:, 0] / examples.weight_sum
+    slope = -2.0 * np.append(pulled, counted.sum() / examples.weight_sum if objective.intercept else 0.0)
+    bowl = Objective(Squared(), 0.0, objective.l2, objective.intercept)
+    return step(Bound(0.0, -math.inf, Point(slope[:-1, None], slope[-1:]), start), half_inverse(moments, bowl))
 
 
 def _landed(

@@ -1,0 +1,180 @@
+"""The loop of a network: many steps in one compiled program, one trip to the host a chunk.
+
+A program is compiled once for a network, a rule and a batch size, and then told how many steps to take. Rows are
+gathered from the whole data on the device; the host sends their order and the learning rate of each step. A step
+whose loss is not finite, or far above the start, is the last that its lane takes: its weights stay as they were
+before it, and the host is told where it happened.
+"""
+
+# The types of JAX and of its libraries are partial.
+# pyright: standard
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from downslope.engines.network.rules import Rule
+from downslope.types import Indices
+
+Array = jax.Array
+Tree = Any
+"""A pytree of arrays."""
+BatchLoss = Callable[[Tree, Tree, Tree, Array, Array, Array], tuple[Array, Tree]]
+"""(weights, statistics, data, rows, counted, key) -> (mean loss of the batch, statistics)."""
+
+
+class State(NamedTuple):
+    """Where a training stands; with lanes every leaf has them as its first axis.
+
+    weights, rule: pytrees. statistics: of batch normalisation. key: raw random key (uint32). alive: False once a
+    loss was not finite or above the limit. updates: steps taken. clipped: steps whose gradient was shortened.
+    """
+
+    weights: Tree
+    rule: Tree
+    statistics: Tree
+    key: Array
+    alive: Array
+    updates: Array
+    clipped: Array
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one call did.
+
+    losses: (steps,) or (lanes, steps) the mean loss of each batch, nan for steps that a dead lane did not take.
+    norms: the length of each gradient.
+    """
+
+    losses: NDArray[np.float32]
+    norms: NDArray[np.float32]
+
+
+class Program:
+    """The compiled steps of one training, or of several lanes side by side."""
+
+    def __init__(
+        self, loss: BatchLoss, rule: Rule, batch: int, steps: int, limit: float, *, lanes: bool = False,
+        clip: float | None = None, pieces: int = 1,
+    ) -> None:  # fmt: skip
+        """Take a loss and a rule.
+
+        batch: examples a step. steps: most steps a call. limit: a batch loss above it ends a lane. clip: longest
+        gradient let through. pieces: parts of a batch whose gradients are added up, for batches larger than memory.
+        """
+        self.batch, self.steps, self.lanes = batch, steps, lanes
+        single = partial(_run, loss, rule, limit, clip, pieces)
+        over = jax.vmap(single, in_axes=(0, None, None, None, 0, None)) if lanes else single
+        self._advance = jax.jit(over, donate_argnums=0)
+
+    def advance(self, state: State, data: Tree, rows: Indices, rates: NDArray[Any]) -> tuple[State, Chunk]:
+        """Take the steps that ``rows`` (n,) of the data make, batch after batch, the last one partial if need be.
+
+        rates: (steps,) or (lanes, steps). Raises ValueError for more rows than a call takes.
+        """
+        count = -(-rows.shape[0] // self.batch)
+        if count > self.steps:
+            message = f"{count} steps in one call, but the program takes at most {self.steps}"
+            raise ValueError(message)
+        order = np.zeros(self.steps * self.batch, np.int32)
+        order[: rows.shape[0]] = rows
+        sizes = np.full(self.steps, self.batch, np.int32)
+        sizes[count - 1] = rows.shape[0] - (count - 1) * self.batch
+        padded = np.zeros((*rates.shape[:-1], self.steps), np.float32)
+        padded[..., :count] = rates
+        state, (losses, norms) = self._advance(
+            state, data, order.reshape(self.steps, self.batch), sizes, padded, np.int32(count)
+        )
+        return state, Chunk(np.asarray(losses)[..., :count], np.asarray(norms)[..., :count])
+
+
+def _run(
+    loss: BatchLoss, rule: Rule, limit: float, clip: float | None, pieces: int, state: State, data: Tree,
+    order: Array, sizes: Array, rates: Array, count: Array,
+) -> tuple[State, tuple[Array, Array]]:  # fmt: skip
+    """Take ``count`` steps of one lane."""
+    steps, batch = order.shape
+    places = jnp.arange(batch, dtype=jnp.int32)
+
+    def step(index: Array, carried: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
+        before, losses, norms = carried
+        counted = (places < sizes[index]).astype(jnp.float32)
+        key = jax.random.fold_in(before.key, before.updates)
+        value, statistics, gradient = _gradient(loss, before, data, order[index], counted, key, pieces)
+        norm = optax.global_norm(gradient)
+        shortened = jnp.zeros((), jnp.int32)
+        if clip is not None:
+            factor = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-30))
+            gradient = jax.tree.map(lambda leaf: leaf * factor, gradient)
+            shortened = (norm > clip).astype(jnp.int32)
+        change, memory = rule(rates[index]).update(gradient, before.rule, before.weights)
+        weights = optax.apply_updates(before.weights, change)
+        good = before.alive & jnp.isfinite(value) & jnp.isfinite(norm) & (value <= limit)
+        after = State(weights, memory, statistics, before.key, good, before.updates + 1, before.clipped + shortened)
+        kept = State(before.weights, before.rule, before.statistics, before.key, good, before.updates, before.clipped)
+        now = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
+        told = jnp.where(before.alive, value, jnp.nan)
+        return now, losses.at[index].set(told), norms.at[index].set(norm)
+
+    empty = jnp.full(steps, jnp.nan, jnp.float32)
+    state, losses, norms = jax.lax.fori_loop(0, count, step, (state, empty, empty))
+    return state, (losses, norms)
+
+
+def _gradient(
+    loss: BatchLoss, state: State, data: Tree, rows: Array, counted: Array, key: Array, pieces: int
+) -> tuple[Array, Tree, Tree]:
+    """Return the mean loss of a batch, the statistics after it and the gradient, in as many parts as asked."""
+    ask = jax.value_and_grad(loss, has_aux=True)
+    if pieces == 1:
+        (value, statistics), gradient = ask(state.weights, state.statistics, data, rows, counted, key)
+        return value, statistics, gradient
+    total = jnp.maximum(counted.sum(), 1.0)
+
+    def add(
+        carried: tuple[Array, Tree, Tree], part: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Array, Tree, Tree], None]:
+        value, statistics, gradient = carried
+        some, here, index = part
+        (more, statistics), slope = ask(state.weights, statistics, data, some, here, jax.random.fold_in(key, index))
+        share = here.sum() / total
+        gradient = jax.tree.map(lambda old, new: old + share * new, gradient, slope)
+        return (value + share * more, statistics, gradient), None
+
+    nothing = jax.tree.map(jnp.zeros_like, state.weights)
+    parts = (rows.reshape(pieces, -1), counted.reshape(pieces, -1), jnp.arange(pieces))
+    (value, statistics, gradient), _ = jax.lax.scan(add, (jnp.zeros(()), state.statistics, nothing), parts)
+    return value, statistics, gradient
+
+
+def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int) -> State:
+    """Return the state before the first step."""
+    return State(
+        weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
+        jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
+    )  # fmt: skip
+
+
+def as_lanes(state: State, count: int) -> State:
+    """Return ``count`` lanes that all stand where one does."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)).copy(), state)
+
+
+def lane(state: State, index: int) -> State:
+    """Return one lane by itself."""
+    return jax.tree.map(lambda leaf: leaf[index], state)
+
+
+def some_lanes(state: State, indices: NDArray[np.intp]) -> State:
+    """Return some of the lanes."""
+    return jax.tree.map(lambda leaf: leaf[indices], state)

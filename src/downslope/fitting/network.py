@@ -1,0 +1,75 @@
+"""A network from a table: encoded as for any model, trained on mini-batches, judged on what was held out."""
+
+from __future__ import annotations
+
+import math
+
+from downslope.choices.start import constant_start
+from downslope.data.blocks import Examples
+from downslope.errors import OptionError
+from downslope.fitting.ready import Ready, environment
+from downslope.fitting.scores import baseline_scores, scores_of
+from downslope.losses import make_loss
+from downslope.models.linear import Objective
+from downslope.models.network import Architecture, parse_model
+from downslope.models.network.model import NetworkModel
+from downslope.records import Curvature, GapKind, Run, Spec
+from downslope.training.logbook import Watch
+from downslope.training.loop import pose
+from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
+
+
+def architecture_of(spec: Spec) -> Architecture:
+    """Return the architecture that a spec asks for; raises OptionError where its model does not parse."""
+    return parse_model(spec.model, spec.activation, spec.normalisation, spec.dropout, spec.start)
+
+
+def fit_network(ready: Ready, watch: Watch | None) -> Run:
+    """Return the record of a network trained on a table; raises OptionError for a model that takes images."""
+    spec, prepared = ready.spec, ready.prepared
+    architecture = architecture_of(spec)
+    if architecture.kind == "cnn":
+        message = f'the model "{spec.model}" takes images, but {spec.source or "this source"} is a table; write mlp:64'
+        raise OptionError(message)
+    delta = pose(ready.examples, spec, "huber", 1).objective.loss.high if prepared.loss == "huber" else 1.0
+    held = None if prepared.holdout is None else inputs_of(prepared.holdout)
+    trained = train_network(
+        architecture, inputs_of(ready.examples), held, spec, prepared.loss, ready.outputs, huber_delta=delta,
+        watch=watch,
+    )  # fmt: skip
+    model = NetworkModel(
+        architecture, trained.arrays, (ready.examples.features,), prepared.loss, prepared.classes, spec.target,
+        trained.target_scale.center, trained.target_scale.scale, prepared.plan,
+    )  # fmt: skip
+    return to_network_run(ready, trained, model, delta)
+
+
+def inputs_of(examples: Examples) -> NetworkInputs:
+    """Return examples of one block as a network takes them."""
+    (block,) = examples.blocks
+    return NetworkInputs(block.numbers, block.codes, examples.target, examples.weights, (examples.features,))
+
+
+def to_network_run(ready: Ready, trained: NetworkTraining, model: NetworkModel, delta: float) -> Run:
+    """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
+    prepared, spec = ready.prepared, ready.spec
+    classes, held = len(prepared.classes), prepared.holdout
+    loss = make_loss(prepared.loss, delta=delta, quantile=spec.quantile)
+    objective = Objective(loss, 0.0, 0.0, True, ready.outputs)
+
+    def judged(examples: Examples) -> dict[str, float]:
+        (block,) = examples.blocks
+        return scores_of(examples, objective, model.scores_of(block.numbers, block.codes), classes)
+
+    unknown = math.nan
+    return Run(
+        run="", spec=spec, resolved=dict(trained.resolved), verdict=trained.verdict, message=trained.message,
+        gap=unknown, gap_kind=GapKind.NONE, objective_at_start=trained.objective_at_start,
+        objective=trained.objective, passes=trained.passes, updates=trained.updates, seconds=trained.seconds,
+        train=judged(prepared.train), holdout={} if held is None else judged(held),
+        baseline=baseline_scores(
+            held or prepared.train, objective, constant_start(ready.examples, objective), classes
+        ),
+        data=prepared.summary, curvature=Curvature(unknown, unknown, unknown, unknown, unknown),
+        choices=trained.choices, steps=trained.steps, environment=environment(), model=model,
+    )  # fmt: skip

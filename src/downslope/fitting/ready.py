@@ -1,0 +1,93 @@
+"""What every training begins with: a call becomes a Spec, a source becomes examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.data.features import Prepared, prepare
+from downslope.data.sources import read
+from downslope.errors import OptionError, nearest
+from downslope.records import Spec
+from downslope.types import JsonValue
+
+Tell = Callable[[str, object], None]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A source, read and encoded. outputs: k of the model. seconds: reading and encoding."""
+
+    spec: Spec
+    prepared: Prepared
+    examples: Examples
+    outputs: int
+    seconds: float
+
+
+def spec_of(source: object, target: str | None, spec: Spec | None, settings: Mapping[str, Any]) -> Spec:
+    """Return the Spec of a call; raises OptionError for a setting that does not exist."""
+    known = {each.name for each in fields(Spec)}
+    for name in settings:
+        if name not in known:
+            message = f'there is no setting called "{name}"{nearest(name, sorted(known))}'
+            raise OptionError(message)
+    named: dict[str, Any] = dict(settings)
+    if isinstance(named.get("drop"), str):
+        named["drop"] = (named["drop"],)
+    elif "drop" in named:
+        named["drop"] = tuple(named["drop"])
+    if target is not None:
+        named["target"] = target
+    if isinstance(source, str | Path):
+        named["source"] = str(source)
+    return replace(spec or Spec(), **named)
+
+
+def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
+    """Read and encode a source; raises SourceError, ColumnError, TargetError or WeightsError."""
+    began = time.perf_counter()
+    if not spec.target:
+        message = "no target was named; say which column to predict with --target"
+        raise OptionError(message)
+    table = read(None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop)
+    prepared = prepare(table, spec)
+    seconds = time.perf_counter() - began
+    if tell is not None:
+        tell("data", prepared.summary)
+    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    return Ready(spec, prepared, weighted(prepared.train, spec, len(prepared.classes)), outputs, seconds)
+
+
+def weighted(examples: Examples, spec: Spec, classes: int) -> Examples:
+    """Return the examples with their class weights: balanced gives every class the same total weight."""
+    if spec.class_weight is None:
+        return examples
+    if not classes:
+        message = "class-weight needs a target of classes, but this one is a number; leave it out"
+        raise OptionError(message)
+    each = np.ones(examples.rows) if examples.weights is None else examples.weights
+    index = examples.target.astype(np.intp)
+    totals = np.bincount(index, weights=each, minlength=classes)
+    share = each.sum() / (classes * np.maximum(totals, 1e-300))
+    return replace(examples, weights=each * share[index])
+
+
+def environment() -> dict[str, JsonValue]:
+    """Return what the run was made with: versions, cores, threads."""
+    import os
+    import platform
+    from importlib.metadata import version
+
+    from downslope.engines.linear import threads
+
+    return {
+        "downslope": version("downslope"), "python": platform.python_version(), "numpy": np.__version__,
+        "cores": os.cpu_count(), "threads": threads(),
+    }  # fmt: skip

@@ -1,0 +1,173 @@
+"""A trained network that takes tables or images: ``Run.model``, saved without pickle."""
+
+# The types of JAX and of its libraries are partial.
+# pyright: standard
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data.plan import Plan
+from downslope.data.sources import read
+from downslope.data.table import Table
+from downslope.errors import RunError
+from downslope.losses import make_loss
+from downslope.models.network.grammar import Architecture
+from downslope.types import JsonValue, Matrix
+
+CHUNK = 1024
+"""Examples scored at once."""
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A network with all that it needs to be asked.
+
+    architecture: its layers. arrays: weights and statistics by name. shape: of one example. loss: its name. classes:
+    names in the order of the outputs, empty for a number. target: the column predicted. center, scale: scores become
+    ``center + scale * score``. plan: how columns become features, for a network on tables.
+    """
+
+    architecture: Architecture
+    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
+    shape: tuple[int, ...]
+    loss: str
+    classes: tuple[str, ...] = ()
+    target: str = ""
+    center: float = 0.0
+    scale: float = 1.0
+    plan: Plan | None = None
+
+    @property
+    def outputs(self) -> int:
+        """k, the number of scores of an example."""
+        return self.arrays["last.bias"].shape[0]
+
+    @cached_property
+    def _ask(self) -> Any:
+        import equinox as eqx
+        import jax
+
+        from downslope.models.network.layers import Batch, build_network
+
+        start = build_network(self.architecture, self.shape, self.outputs, jax.random.PRNGKey(0))
+        weights, rest = eqx.partition(start, eqx.is_inexact_array)
+        learned, statistics = with_arrays(weights, start.statistics, self.arrays)
+        network = eqx.combine(learned, rest)
+        return jax.jit(lambda numbers, codes: network(Batch(numbers, codes), statistics)[0])
+
+    def scores_of(self, numbers: NDArray[Any], codes: NDArray[np.int32] | None = None) -> Matrix:
+        """Return the scores (n, k) of examples that are encoded already: model features, or scaled pixels."""
+        levels = np.empty((numbers.shape[0], 0), np.int32) if codes is None else codes
+        parts: list[Matrix] = []
+        for first in range(0, numbers.shape[0], CHUNK):
+            rows = np.minimum(np.arange(first, first + CHUNK), numbers.shape[0] - 1)
+            part = self._ask(numbers[rows].astype(np.float32), levels[rows])
+            parts.append(np.asarray(part, np.float64)[: numbers.shape[0] - first])
+        return self.center + self.scale * np.concatenate(parts)
+
+    def scores(self, table: object) -> Matrix:
+        """Return the scores (n, k) of a table: a source of any kind, or a ``Table``; raises ColumnError."""
+        if self.plan is None:
+            message = "this model takes images; give it an array of them"
+            raise RunError(message)
+        ready = table if isinstance(table, Table) else read(table)
+        return self.scores_of(*self.plan.encode(ready))
+
+    def predict(self, table: object) -> np.ndarray:
+        """Return a prediction for each row, (n,): a number, or the name of a class."""
+        return self.respond(self.scores(table))
+
+    def respond(self, scores: Matrix) -> np.ndarray:
+        """Return the predictions that scores (n, k) stand for."""
+        if not self.classes:
+            return make_loss(self.loss).mean_response(scores[:, 0])
+        chosen = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.intp)
+        return np.array(self.classes, dtype=object)[chosen]
+
+    def probabilities(self, scores: Matrix) -> Matrix | None:
+        """Return (n, classes) probabilities, or None where the loss gives none."""
+        loss = make_loss(self.loss)
+        if not self.classes or not loss.probabilistic:
+            return None
+        chance = loss.mean_response(scores)
+        if scores.shape[1] == 1:
+            return np.column_stack([1.0 - chance[:, 0], chance[:, 0]])
+        return chance / chance.sum(axis=1, keepdims=True)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the files that hold the model, relative name -> content."""
+        from safetensors.numpy import save
+
+        described: dict[str, JsonValue] = {
+            "kind": "network", "architecture": self.architecture.to_json(), "shape": list(self.shape),
+            "loss": self.loss, "classes": list(self.classes), "target": self.target, "center": self.center,
+            "scale": self.scale, "plan": None if self.plan is None else self.plan.to_json(),
+        }  # fmt: skip
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        return {
+            "weights.safetensors": save(arrays),
+            "model.json": json.dumps(described, ensure_ascii=False, indent=1).encode(),
+        }
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> NetworkModel:
+        """Return the model that ``to_files`` gave; raises RunError where a file is absent or cannot be read."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(files["weights.safetensors"])
+            told = json.loads(files["model.json"])
+            plan = None if told["plan"] is None else Plan.from_json(told["plan"])
+            return cls(
+                Architecture.from_json(told["architecture"]), arrays, tuple(told["shape"]), told["loss"],
+                tuple(told["classes"]), told["target"], told["center"], told["scale"], plan,
+            )  # fmt: skip
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
+            raise RunError(message) from error
+
+
+def arrays_of(weights: Any, statistics: Any) -> dict[str, NDArray[Any]]:
+    """Return weights and running statistics by name, such as ``hidden.0.layer.weight``."""
+    import jax
+
+    named = {
+        _name(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(weights)[0]
+    }  # fmt: skip
+    for index, (mean, variance) in enumerate(statistics):
+        named[f"statistics.{index}.mean"], named[f"statistics.{index}.variance"] = (
+            np.asarray(mean),
+            np.asarray(variance),
+        )
+    return named
+
+
+def with_arrays(weights: Any, statistics: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[Any, Any]:
+    """Return trees like those given that hold the arrays ``arrays_of`` named; raises KeyError, ValueError."""
+    import jax
+    import jax.numpy as jnp
+
+    leaves, tree = jax.tree_util.tree_flatten_with_path(weights)
+    found = [arrays[_name(path)] for path, _ in leaves]
+    for (path, leaf), array in zip(leaves, found, strict=True):
+        if leaf.shape != array.shape:
+            message = f"{_name(path)} has the shape {array.shape}, but the network needs {leaf.shape}"
+            raise ValueError(message)
+    seen = tuple(
+        (jnp.asarray(arrays[f"statistics.{index}.mean"]), jnp.asarray(arrays[f"statistics.{index}.variance"]))
+        for index in range(len(statistics))
+    )
+    return jax.tree_util.tree_unflatten(tree, [jnp.asarray(array) for array in found]), seen
+
+
+def _name(path: Any) -> str:
+    return ".".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path)

@@ -1,0 +1,1 @@
+"""Training a network: race the learning rates, descend in batches, keep the weights that were best held out."""

@@ -1,0 +1,99 @@
+"""What one training of a network goes by: how many updates, when to look, and the learning rates on the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.data.batches import order
+from downslope.records import Spec
+from downslope.steps import schedule
+from downslope.types import Indices, Vector
+
+EPOCHS = 20
+WARMUP = 0.05
+"""Share of the updates over which the rate rises, where no schedule is named."""
+RACE_SHARE, RACE_LEAST, RACE_MOST = 0.02, 30, 0.2
+"""Updates that the raced rates get: this share of all, at least so many, at most that share."""
+LOOKS_AN_EPOCH = 4
+"""Most looks at the held-out part an epoch: a long epoch is looked at in between."""
+LONG_EPOCH = 2000
+"""Updates of an epoch that is looked at in between."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The plan of a training, known before its first step.
+
+    rows: training examples. batch: examples a step. updates: in all. look: updates between two looks. race:
+    updates for which the rates are raced, 0 where the rate is given. schedule, warmup: as in ``Spec``.
+    """
+
+    rows: int
+    batch: int
+    updates: int
+    look: int
+    race: int
+    schedule: str
+    warmup: float
+    seed: int
+
+    @property
+    def updates_an_epoch(self) -> int:
+        """Batches in one epoch, the partial last one included."""
+        return -(-self.rows // self.batch)
+
+    def passes(self, updates: int) -> float:
+        """Return how often every example has been used after so many updates."""
+        epochs, rest = divmod(updates, self.updates_an_epoch)
+        return epochs + min(rest * self.batch, self.rows) / self.rows
+
+    def share(self, first: int, count: int) -> Vector:
+        """Return the schedule of ``count`` updates from ``first`` on."""
+        return schedule(self.schedule, np.arange(first, first + count, dtype=np.float64), self.updates, self.warmup)
+
+    def next_stop(self, updates: int) -> int:
+        """Return the update at which the next chunk ends at the latest: an epoch, a look, the race or the run."""
+        ends = [self._multiple(updates, self.updates_an_epoch), self._multiple(updates, self.look), self.updates]
+        if updates < self.race:
+            ends.append(self.race)
+        return min(ends)
+
+    def looks_at(self, updates: int) -> bool:
+        """Say whether the held-out part is looked at after so many updates."""
+        return updates % self.look == 0 or updates == self.updates
+
+    @staticmethod
+    def _multiple(updates: int, step: int) -> int:
+        return (updates // step + 1) * step
+
+
+def course_of(rows: int, batch: int, spec: Spec, own_rate: bool) -> Course:
+    """Return the plan of a training; own_rate: the rate need not be raced."""
+    an_epoch = -(-rows // batch)
+    epochs = EPOCHS if isinstance(spec.epochs, str) else float(spec.epochs)
+    updates = max(1, math.ceil(epochs * an_epoch))
+    race = 0 if own_rate else min(max(RACE_LEAST, round(RACE_SHARE * updates)), max(1, round(RACE_MOST * updates)))
+    look = an_epoch if an_epoch < LONG_EPOCH else -(-an_epoch // LOOKS_AN_EPOCH)
+    usual = spec.schedule == "auto"
+    warmup = spec.warmup or (WARMUP if usual else 0.0)
+    return Course(rows, batch, updates, look, race, "cosine" if usual else spec.schedule, warmup, spec.seed)
+
+
+class Order:
+    """The rows of consecutive updates, across epochs; each epoch's order is drawn once."""
+
+    def __init__(self, course: Course) -> None:
+        """Take the course whose seed and batches it follows."""
+        self.course, self.epoch = course, -1
+        self._drawn: Indices = np.empty(0, np.int32)
+
+    def rows(self, first: int, count: int) -> Indices:
+        """Return the rows of ``count`` updates from ``first`` on, all of one epoch."""
+        epoch, within = divmod(first, self.course.updates_an_epoch)
+        if epoch != self.epoch:
+            self._drawn, self.epoch = order(self.course.rows, self.course.seed, epoch), epoch
+        batch = self.course.batch
+        return self._drawn[within * batch : min((within + count) * batch, self.course.rows)]

@@ -1,0 +1,137 @@
+"""From examples and a Spec to a trained network: where the parts of this folder meet."""
+
+# The types of JAX and of its libraries are partial.
+# pyright: standard
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.losses import make_loss
+from downslope.models.network.grammar import Architecture
+from downslope.records import Choice, Spec, StepRecord, Verdict
+from downslope.training.logbook import Watch
+from downslope.training.network.course import course_of
+from downslope.training.network.scaling import TargetScale, scale_target
+from downslope.types import Codes, JsonValue, Vector
+
+BATCH = 64
+RATES = {
+    "plain": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
+    "momentum": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+    "nesterov": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+    "adagrad": (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003),
+    "lion": (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5),
+}
+"""Rates that are raced, highest first, by rule."""
+OTHER_RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+OWN_RATE = {"prodigy": 1.0}
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """Examples of a network, on the host.
+
+    numbers: (n, p) model features, or (n, height, width, channels) pixels. codes: (n, q) int32, or None. target: (n,).
+    weights: (n,), or None. shape: of one example, levels counted as features. center, scale: of pixels, by channel.
+    """
+
+    numbers: NDArray[Any]
+    codes: Codes | None
+    target: Vector
+    weights: Vector | None
+    shape: tuple[int, ...]
+    center: Vector | float = 0.0
+    scale: Vector | float = 1.0
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """What the training of a network came to.
+
+    arrays: the weights and running statistics by name, as ``models.network.model`` keeps them. The rest is as in
+    ``training.Training``; objectives are mean losses in units of the target.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    target_scale: TargetScale
+    verdict: Verdict
+    message: str
+    objective_at_start: float
+    objective: float
+    passes: float
+    updates: int
+    steps: tuple[StepRecord, ...]
+    choices: tuple[Choice, ...]
+    resolved: Mapping[str, JsonValue]
+    seconds: Mapping[str, float]
+
+
+def train_network(
+    architecture: Architecture, train: NetworkInputs, held: NetworkInputs | None, spec: Spec, loss_name: str,
+    outputs: int, *, huber_delta: float = 1.0, watch: Watch | None = None,
+) -> NetworkTraining:  # fmt: skip
+    """Train a network as ``spec`` asks; every ``auto`` is chosen here.
+
+    loss_name: resolved. outputs: k. held: examples that the network does not learn from, whose loss says when to
+    stop. A run that diverges is a result: see ``NetworkTraining.verdict``.
+    """
+    import jax
+
+    from downslope.engines.network.inputs import on_device, parts_of
+    from downslope.engines.network.rules import rule_of
+    from downslope.models.network.layers import build_network
+    from downslope.models.network.model import arrays_of
+    from downslope.training.network.descent import NetworkDescent, NetworkProblem
+
+    began = time.perf_counter()
+    plain = make_loss(loss_name, delta=huber_delta, quantile=spec.quantile)
+    scale, loss, target = scale_target(plain, train.target, train.weights)
+    network = build_network(architecture, train.shape, outputs, jax.random.PRNGKey(spec.seed))
+    weights, rest = parts_of(network)
+    data = on_device(train.numbers, train.codes, target, train.weights, train.center, train.scale)
+    aside = None
+    if held is not None:
+        seen = (held.target - scale.center) / scale.scale
+        aside = on_device(held.numbers, held.codes, seen, held.weights, held.center, held.scale)
+    name = "adam" if spec.rule == "auto" else spec.rule
+    choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
+    batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), data.rows)
+    l2 = 0.0 if isinstance(spec.l2, str) else float(spec.l2)
+    given = OWN_RATE.get(name, math.nan) if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
+    rates = np.array(RATES.get(name, OTHER_RATES)) if math.isnan(given) else np.array([given])
+    course = course_of(data.rows, batch, spec, rates.size == 1)
+    problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
+    descent = NetworkDescent(
+        problem, course, (name, rule_of(name, spec.momentum, spec.weight_decay)), rates, patience=spec.patience,
+        max_seconds=spec.max_seconds or math.inf, clip=spec.clip, pieces=spec.pieces, watch=watch,
+    )  # fmt: skip
+    chose = time.perf_counter()
+    ended = descent.run()
+    progress = descent.progress
+    reason = f"the lowest loss of {rates.size} rates run side by side over the first {course.race} updates"
+    rate_choice = descent.choice(reason)
+    objective = descent.loss_on(ended.weights, ended.statistics, data) * scale.objective
+    resolved: dict[str, JsonValue] = {
+        "loss": loss_name, "model": architecture.text, "method": "mini-batch", "rule": name,
+        "learning_rate": progress.chosen, "batch_size": batch, "l2": l2, "schedule": course.schedule,
+        "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch,
+    }  # fmt: skip
+    if loss_name == "huber":
+        resolved["huber_delta"] = huber_delta
+    seconds = {"choose": chose - began, "descend": time.perf_counter() - chose}
+    return NetworkTraining(
+        arrays_of(ended.weights, ended.statistics), scale, ended.verdict, ended.message,
+        descent.start * scale.objective, objective, course.passes(progress.updates), progress.updates,
+        tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved, seconds,
+    )  # fmt: skip
+
+
+RULE_REASON = "each weight's step is divided by the size of its own gradients, so that one rate serves all layers"
