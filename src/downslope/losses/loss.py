@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class Loss(ABC):
         """Return the one score for all examples that has the smallest loss: where the mean slope changes sign."""
         from scipy import optimize
 
-        find: Any = optimize.brentq
+        find = cast("Any", optimize).brentq
         share = None if weights is None else weights / weights.sum()
 
         def mean_slope(score: float) -> float:
