@@ -152,9 +152,21 @@ def _model(path: Path, files: dict[str, bytes]) -> Predictor | None:
     parts = {name.removeprefix(MODEL): content for name, content in files.items() if name.startswith(MODEL)}
     if not parts:
         return None
-    from downslope.models.linear import LinearModel
-
     try:
-        return LinearModel.from_files(parts)
+        return _predictor(str(json.loads(parts["model.json"])["kind"]), parts)
     except (InputError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, "model/ does not hold a model") from error
+
+
+def _predictor(kind: str, parts: dict[str, bytes]) -> Predictor:
+    """Return the model that files hold, by the kind that ``model.json`` names; raises InputError."""
+    if kind == "linear":
+        from downslope.models.linear import LinearModel
+
+        return LinearModel.from_files(parts)
+    if kind == "network":
+        from downslope.models.network.model import NetworkModel
+
+        return NetworkModel.from_files(parts)
+    message = f'there is no model of kind "{kind}"'
+    raise RunError(message)
