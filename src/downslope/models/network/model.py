@@ -14,16 +14,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.data.images import Images, read_images
+from downslope.data.images.pixels import as_pixels, fit_channels
 from downslope.data.plan import Plan
 from downslope.data.sources import read
 from downslope.data.table import Table
-from downslope.errors import RunError
+from downslope.errors import ColumnError, RunError
 from downslope.losses import make_loss
 from downslope.models.network.grammar import Architecture
 from downslope.types import JsonValue, Matrix
 
 CHUNK = 1024
-"""Examples scored at once."""
+"""Most examples scored at once."""
+CHUNK_VALUES = 1 << 25
+"""Most values of the widest layer that are held at once: 128 MB."""
+NEIGHBOURS = 9
+"""Pixels that a convolution lays side by side for each pixel."""
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """How the pixels of a source become those that a network takes: ``(pixel - center) / scale`` by channel.
+
+    resize: the side that each image was brought to when it was read, None where it was left as it is.
+    """
+
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    resize: int | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return plain values."""
+        return {"center": list(self.center), "scale": list(self.scale), "resize": self.resize}
+
+    @classmethod
+    def from_json(cls, values: dict[str, JsonValue]) -> PixelScale:
+        """Return what ``to_json`` gave; raises KeyError."""
+        return cls(tuple(values["center"]), tuple(values["scale"]), values["resize"])
 
 
 @dataclass(frozen=True)
@@ -32,7 +59,8 @@ class NetworkModel:
 
     architecture: its layers. arrays: weights and statistics by name. shape: of one example. loss: its name. classes:
     names in the order of the outputs, empty for a number. target: the column predicted. center, scale: scores become
-    ``center + scale * score``. plan: how columns become features, for a network on tables.
+    ``center + scale * score``. plan: how columns become features, for a network on tables. pixels: how images are
+    scaled, for one on images.
     """
 
     architecture: Architecture
@@ -44,6 +72,7 @@ class NetworkModel:
     center: float = 0.0
     scale: float = 1.0
     plan: Plan | None = None
+    pixels: PixelScale | None = None
 
     @property
     def outputs(self) -> int:
@@ -61,28 +90,73 @@ class NetworkModel:
         weights, rest = eqx.partition(start, eqx.is_inexact_array)
         learned, statistics = with_arrays(weights, start.statistics, self.arrays)
         network = eqx.combine(learned, rest)
-        return jax.jit(lambda numbers, codes: network(Batch(numbers, codes), statistics)[0])
+        pixels = self.pixels or PixelScale((0.0,), (1.0,))
+        center, scale = np.array(pixels.center, np.float32), np.array(pixels.scale, np.float32)
+
+        def ask(numbers: Any, codes: Any) -> Any:
+            return network(Batch((numbers.astype(np.float32) - center) / scale, codes), statistics)[0]
+
+        return jax.jit(ask)
+
+    @property
+    def _chunk(self) -> int:
+        """Return how many examples to score at once, so that large images fit in memory."""
+        if self.pixels is None:
+            return CHUNK
+        height, width, inputs = self.shape
+        widest = height * width * inputs
+        for channels in self.architecture.channels:
+            widest = max(widest, height * width * inputs * NEIGHBOURS)
+            height, width, inputs = height // 2, width // 2, channels
+        return min(CHUNK, max(1, CHUNK_VALUES // widest))
 
     def scores_of(self, numbers: NDArray[Any], codes: NDArray[np.int32] | None = None) -> Matrix:
-        """Return the scores (n, k) of examples that are encoded already: model features, or scaled pixels."""
+        """Return the scores (n, k) of examples: encoded model features, or pixels as ``data.images`` reads them."""
         levels = np.empty((numbers.shape[0], 0), np.int32) if codes is None else codes
         parts: list[Matrix] = []
-        for first in range(0, numbers.shape[0], CHUNK):
-            rows = np.minimum(np.arange(first, first + CHUNK), numbers.shape[0] - 1)
-            part = self._ask(numbers[rows].astype(np.float32), levels[rows])
+        for first in range(0, numbers.shape[0], self._chunk):
+            rows = np.minimum(np.arange(first, first + self._chunk), numbers.shape[0] - 1)
+            some = numbers[rows]
+            part = self._ask(some if some.dtype == np.uint8 else some.astype(np.float32), levels[rows])
             parts.append(np.asarray(part, np.float64)[: numbers.shape[0] - first])
         return self.center + self.scale * np.concatenate(parts)
 
-    def scores(self, table: object) -> Matrix:
-        """Return the scores (n, k) of a table: a source of any kind, or a ``Table``; raises ColumnError."""
+    def scores(self, source: object) -> Matrix:
+        """Return the scores (n, k) of a table or of images: a source of any kind, a ``Table`` or ``Images``.
+
+        An array of one image, (height, width[, channels]), is taken as such. Raises SourceError, and ColumnError where
+        columns are absent or images are of another size than in training.
+        """
         if self.plan is None:
-            message = "this model takes images; give it an array of them"
-            raise RunError(message)
-        ready = table if isinstance(table, Table) else read(table)
+            return self.scores_of(self.pixels_of(source))
+        ready = source if isinstance(source, Table) else read(source)
         return self.scores_of(*self.plan.encode(ready))
 
+    def pixels_of(self, source: object) -> NDArray[Any]:
+        """Return the pixels (n, height, width, c) of images that the network takes; raises SourceError, ColumnError."""
+        images = source if isinstance(source, Images) else self.read(source)
+        pixels = fit_channels(images.pixels, self.shape[2], images.source)
+        if pixels.shape[1:] != self.shape:
+            height, width = pixels.shape[1:3]
+            message = (
+                f"the model takes images of {self.shape[1]} x {self.shape[0]} pixels, but those of {images.source} "
+                f"have {width} x {height}; bring them to that size, or train with --resize"
+            )
+            raise ColumnError(message)
+        return pixels
+
+    def read(self, source: object) -> Images:
+        """Return the images of a source as those of the training were read; raises SourceError."""
+        if self.pixels is None:
+            message = "this model takes tables, not images"
+            raise RunError(message)
+        shape = tuple(getattr(source, "shape", ()))
+        if shape in (self.shape, self.shape[:2]):
+            return Images(as_pixels(np.asarray(source)[None], "the array", None), None, "the array")
+        return read_images(source, resize=self.pixels.resize)
+
     def predict(self, table: object) -> np.ndarray:
-        """Return a prediction for each row, (n,): a number, or the name of a class."""
+        """Return a prediction for each row of a table or each image, (n,): a number, or the name of a class."""
         return self.respond(self.scores(table))
 
     def respond(self, scores: Matrix) -> np.ndarray:
@@ -110,6 +184,7 @@ class NetworkModel:
             "kind": "network", "architecture": self.architecture.to_json(), "shape": list(self.shape),
             "loss": self.loss, "classes": list(self.classes), "target": self.target, "center": self.center,
             "scale": self.scale, "plan": None if self.plan is None else self.plan.to_json(),
+            "pixels": None if self.pixels is None else self.pixels.to_json(),
         }  # fmt: skip
         arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
         return {
@@ -127,9 +202,10 @@ class NetworkModel:
             arrays = load(files["weights.safetensors"])
             told = json.loads(files["model.json"])
             plan = None if told["plan"] is None else Plan.from_json(told["plan"])
+            pixels = PixelScale.from_json(told["pixels"]) if told.get("pixels") else None
             return cls(
                 Architecture.from_json(told["architecture"]), arrays, tuple(told["shape"]), told["loss"],
-                tuple(told["classes"]), told["target"], told["center"], told["scale"], plan,
+                tuple(told["classes"]), told["target"], told["center"], told["scale"], plan, pixels,
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
             message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
