@@ -1,0 +1,178 @@
+"""Why the loss falls no further: a minimum, a saddle, a plateau, the noise of the batches, or merely a tiny rate.
+
+Nothing is concluded from a small gradient alone. What could still be gained is measured: the loss is scanned along
+Newton's step, and along the direction that curves down most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from downslope.choices.network.noise import gradient_noise
+from downslope.engines.network.curvature import Spectrum, extremes, newton_step
+from downslope.engines.network.landscape import Landscape
+from downslope.records.figures import figure
+from downslope.records.shape import StopKind, StopPoint
+from downslope.types import FloatArray, Vector
+
+NEGLIGIBLE = 1e-3
+"""A fall of the loss counts as none below this share of all that it has fallen, or of the loss itself."""
+NEGATIVE = 1e-3
+"""A direction curves down where its curvature is below minus this share of the largest, and below its error."""
+SMALL_RATE = 0.1
+"""A rate below this share of the stability limit is small."""
+LENGTHS: Vector = 2.0 ** np.arange(-10.0, 3.0)
+"""Where the loss is looked at along a direction, in units of its length."""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What was measured; see ``StopPoint`` for the words."""
+
+    loss: float
+    gradient: float
+    noise: float
+    drop: float
+    negligible: float
+    found: Spectrum
+    escape: tuple[float, float]
+    reach: float
+    rate: float
+    batch: int
+
+    @property
+    def largest(self) -> float:
+        """The largest curvature by size."""
+        return max(abs(float(self.found.values[0])), abs(self.found.smallest))
+
+    @property
+    def limit(self) -> float:
+        """The stability limit."""
+        return 2.0 / float(self.found.values[0]) if self.found.values[0] > 0 else math.inf
+
+    @property
+    def flat(self) -> bool:
+        """True where neither slope nor curvature would change the loss within reach."""
+        within = self.gradient * self.reach + 0.5 * self.largest * self.reach**2
+        return within <= self.negligible
+
+
+def stop_point(
+    landscape: Landscape, weights: FloatArray, *, rate: float = math.nan, batch: int = 0, fallen: float = math.nan,
+    seed: int = 0,
+) -> StopPoint:  # fmt: skip
+    """Return what kind of point ``weights`` (P,) are at, with the measurements that say so.
+
+    rate: the learning rate in use. batch: examples a step, 0 for all rows. fallen: how far the loss has come down
+    since the start, against which falls are judged; nan takes the loss itself, or 1 where that is less.
+    """
+    loss = landscape.value(weights)
+    gradient = landscape.gradient(weights)
+    negligible = NEGLIGIBLE * (max(1.0, abs(loss)) if math.isnan(fallen) else abs(fallen))
+    found = extremes(landscape, weights, seed=seed)
+    step, _ = newton_step(landscape, weights, gradient)
+    drop, _ = _scan(landscape, weights, step, loss)
+    reach = max(1.0, float(np.linalg.norm(weights.astype(np.float64))))
+    looked = _Looked(
+        loss, float(np.linalg.norm(gradient.astype(np.float64))), _batch_error(landscape, weights, batch, seed), drop,
+        negligible, found, _escape(landscape, weights, found, loss, reach), reach, rate, batch,
+    )  # fmt: skip
+    kind = _kind(looked)
+    return StopPoint(
+        kind, SENTENCES[kind](looked), loss, looked.gradient, looked.noise, drop, negligible, float(found.values[0]),
+        found.smallest, found.smallest_error, *looked.escape, reach, rate, looked.limit, batch or landscape.rows,
+    )  # fmt: skip
+
+
+def _batch_error(landscape: Landscape, weights: FloatArray, batch: int, seed: int) -> float:
+    """Return the standard deviation of the gradient of a batch drawn without replacement; 0 for all rows."""
+    if not 0 < batch < landscape.rows:
+        return 0.0
+    noise = gradient_noise(landscape, weights, seed=seed)
+    left = (landscape.rows - batch) / (landscape.rows - 1)
+    return math.sqrt(max(noise.spread, 0.0) / batch * left)
+
+
+def _scan(landscape: Landscape, weights: FloatArray, direction: FloatArray, loss: float) -> tuple[float, float]:
+    """Return the largest fall of the loss along a direction and how many of its lengths away, 0 and 0 for none."""
+    losses = landscape.values(weights, direction[None], LENGTHS[:, None])
+    falls = np.where(np.isfinite(losses), loss - losses, -math.inf)
+    best = int(np.argmax(falls))
+    return (float(falls[best]), float(LENGTHS[best])) if falls[best] > 0 else (0.0, 0.0)
+
+
+def _escape(
+    landscape: Landscape, weights: FloatArray, found: Spectrum, loss: float, reach: float
+) -> tuple[float, float]:
+    """Return the largest fall along the direction that curves down most, either way, and how far along."""
+    largest = max(abs(float(found.values[0])), abs(found.smallest))
+    if not found.smallest < -max(found.smallest_error, NEGATIVE * largest):
+        return 0.0, 0.0
+    ways = [_scan(landscape, weights, way * reach * found.smallest_vector, loss) for way in (1.0, -1.0)]
+    drop, lengths = max(ways)
+    return drop, lengths * reach
+
+
+def _kind(looked: _Looked) -> StopKind:
+    if looked.drop <= looked.negligible:
+        if looked.flat:
+            return StopKind.PLATEAU
+        return StopKind.SADDLE if looked.escape[0] > looked.negligible else StopKind.MINIMUM
+    if looked.gradient < looked.noise:
+        return StopKind.NOISE_FLOOR
+    return StopKind.SMALL_RATE if looked.rate < SMALL_RATE * looked.limit else StopKind.DESCENDING
+
+
+def _minimum(looked: _Looked) -> str:
+    lowest = looked.found.smallest
+    shape = "no direction curves down" if not looked.escape[0] else "the direction that curves down gains nothing"
+    return (
+        f"a minimum: Newton's step lowers the loss by {figure(looked.drop)} at most, and {shape} "
+        f"(curvatures from {figure(lowest)} to {figure(float(looked.found.values[0]))})"
+    )
+
+
+def _saddle(looked: _Looked) -> str:
+    return (
+        f"a saddle: the gradient is all but zero, yet one direction curves down by {figure(looked.found.smallest)}, "
+        f"and the loss falls by {figure(looked.escape[0])} along it within a distance of {figure(looked.escape[1])}"
+    )
+
+
+def _plateau(looked: _Looked) -> str:
+    return (
+        f"a plateau: a slope of {figure(looked.gradient)} and curvatures up to {figure(looked.largest)} change the "
+        f"loss by less than {figure(looked.negligible)} within a distance of {figure(looked.reach)}"
+    )
+
+
+def _noise_floor(looked: _Looked) -> str:
+    return (
+        f"the noise floor: the gradient, {figure(looked.gradient)}, is less than its scatter over batches of "
+        f"{looked.batch}, {figure(looked.noise)}; larger batches or a smaller learning rate could still lower the "
+        f"loss by {figure(looked.drop)}"
+    )
+
+
+def _small_rate(looked: _Looked) -> str:
+    return (
+        f"no stop: the learning rate {figure(looked.rate)} is small beside the stability limit "
+        f"{figure(looked.limit)}, and the loss can still fall by {figure(looked.drop)}"
+    )
+
+
+def _descending(looked: _Looked) -> str:
+    return (
+        f"no stop: the gradient is {figure(looked.gradient)}, and the loss can still fall by {figure(looked.drop)} "
+        f"or more"
+    )
+
+
+SENTENCES: dict[StopKind, Callable[[_Looked], str]] = {
+    StopKind.MINIMUM: _minimum, StopKind.SADDLE: _saddle, StopKind.PLATEAU: _plateau,
+    StopKind.NOISE_FLOOR: _noise_floor, StopKind.SMALL_RATE: _small_rate, StopKind.DESCENDING: _descending,
+}  # fmt: skip

@@ -1,0 +1,85 @@
+"""The layers of a network by name: where their weights lie in the flat vector, and which of their units are dead."""
+
+# The types of JAX and of its libraries are partial.
+# pyright: standard
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from downslope.engines.network.inputs import ROWS_AT_ONCE, Data, batch_of
+from downslope.engines.network.loop import Tree
+from downslope.models.network.layers import Convolution, Network, Statistics
+from downslope.types import Indices
+
+Array = jax.Array
+
+
+def layers_of(weights: Tree) -> dict[str, tuple[slice, ...]]:
+    """Return where each layer's arrays lie in the flat vector of weights, by a name such as ``hidden.0.layer``.
+
+    A layer is what its arrays hang on; an array on the trunk of the tree is a layer of its own.
+    """
+    layers: dict[str, tuple[slice, ...]] = {}
+    first = 0
+    for path, leaf in jax.tree_util.tree_flatten_with_path(weights)[0]:
+        name = ".".join(str(_key(each)) for each in (path[:-1] or path)) or "weights"
+        size = int(np.prod(leaf.shape))
+        layers[name] = (*layers.get(name, ()), slice(first, first + size))
+        first += size
+    return layers
+
+
+def filters_of(weights: Tree) -> tuple[tuple[slice, tuple[int, ...]], ...]:
+    """Return place and shape of each array in the flat vector."""
+    found: list[tuple[slice, tuple[int, ...]]] = []
+    first = 0
+    for leaf in jax.tree.leaves(weights):
+        size = int(np.prod(leaf.shape))
+        found.append((slice(first, first + size), tuple(leaf.shape)))
+        first += size
+    return tuple(found)
+
+
+def _key(key: Any) -> Any:
+    return next((getattr(key, name) for name in ("name", "idx", "key") if hasattr(key, name)), key)
+
+
+def dead_units(weights: Tree, rest: Tree, statistics: Statistics, data: Data, rows: Indices) -> dict[str, float]:
+    """Return the share of units of each hidden layer that are zero for all of some rows (c,).
+
+    Such a unit passes no gradient back and cannot learn from these rows. A unit of a convolution is a channel.
+    """
+    network: Network = eqx.combine(weights, rest)
+    ask = jax.jit(partial(_peaks, rest))
+    most: list[Any] = [0.0] * len(network.hidden)
+    for first in range(0, rows.size, ROWS_AT_ONCE):
+        some = rows[np.minimum(np.arange(first, first + ROWS_AT_ONCE), rows.size - 1)].astype(np.int32)
+        found = ask(weights, statistics, data, some)
+        most = [np.maximum(old, np.asarray(new)) for old, new in zip(most, found, strict=True)]
+    return {f"hidden.{index}.layer": float(np.mean(peak == 0)) for index, peak in enumerate(most)}
+
+
+def _peaks(rest: Tree, weights: Tree, statistics: Statistics, data: Data, rows: Array) -> list[Array]:
+    """Return the largest size (units,) of each hidden layer's outputs over some rows."""
+    network: Network = eqx.combine(weights, rest)
+    peaks: list[Array] = []
+    for index, each in enumerate(network.hidden):
+        # The network cut off behind this layer; its dropout plays no part without a key.
+        cut = replace(network, hidden=network.hidden[: index + 1], last=_as_it_is)
+        out, _ = cut(batch_of(data, rows), statistics)
+        if isinstance(each.layer, Convolution):
+            out = out.reshape(-1, each.layer.weight.shape[1])
+        peaks.append(jnp.abs(out).max(axis=0))
+    return peaks
+
+
+def _as_it_is(scores: Array) -> Array:
+    return scores
