@@ -9,7 +9,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import disk, engine_speed, footprint, generators, machine, ours, problems, race, results, score
+from benchmarks import (
+    disk,
+    engine_speed,
+    footprint,
+    generators,
+    kept,
+    machine,
+    networks,
+    ours,
+    problems,
+    race,
+    results,
+    score,
+)
 from benchmarks.problems import Problem
 from benchmarks.race import TARGETS, Effort, Entry
 from benchmarks.reference import reference
@@ -18,7 +31,7 @@ from benchmarks.results import Figure, Results, seconds
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CACHE = ROOT / "build" / "benchmarks"
-PAGES = ("disk", "engine", "footprint", "score")
+PAGES = ("disk", "engine", "footprint", "networks", "score")
 WANTED = {"softmax": 3.0, "squared": 5.0}
 """How many times faster than the best (for squared: the best iterative) peer; 5 where not named."""
 
@@ -93,7 +106,7 @@ def _against(
 
 
 def score_figures() -> tuple[list[Figure], list[str]]:
-    """Return the no-settings score of the worst problem, and all eight as notes."""
+    """Return the no-settings score of the worst problem, and all nine as notes."""
     found = score.scores()
     worst = min(found, key=lambda each: each.share)
     notes = [
@@ -104,7 +117,7 @@ def score_figures() -> tuple[list[Figure], list[str]]:
     for note in notes:
         say(f"  {note}")
     figure = Figure(
-        "no-settings score, worst of eight", f"{worst.reached:.4g}", f"{worst.best:.4g}", f"tuned SGD on {worst.name}",
+        "no-settings score, worst of nine", f"{worst.reached:.4g}", f"{worst.best:.4g}", f"tuned SGD on {worst.name}",
         worst.share, 0.98, unit=" of its drop",
     )  # fmt: skip
     return [figure], notes
@@ -128,45 +141,55 @@ def parsed() -> argparse.Namespace:
     return given
 
 
-def run_pages(names: list[str], flights: Callable[[], Problem], effort: Effort, found: Results) -> None:
-    """Run the pages that are not races."""
+def page_of(name: str, folder: Path, flights: Problem, effort: Effort) -> Results:
+    """Return what a page that is no race measures."""
     examples = ROOT / "examples"
-    if "disk" in names:
-        found.figures += disk.figures(examples, effort)
-    if "engine" in names:
-        found.figures += engine_speed.figures(flights(), effort)
-    if "footprint" in names:
-        found.figures += footprint.figures(flights(), examples, effort)
-    if "score" in names:
+    if name == "score":
         figures, notes = score_figures()
-        found.figures += figures
-        found.notes += notes
+        return Results({}, figures, notes=notes)
+    measured: dict[str, Callable[[], list[Figure]]] = {
+        "disk": lambda: disk.figures(examples, effort),
+        "engine": lambda: engine_speed.figures(flights, effort),
+        "footprint": lambda: footprint.figures(flights, examples, effort),
+        "networks": lambda: networks.figures(folder, effort),
+    }
+    return Results({}, measured[name]())
+
+
+def race_of(make: Callable[[Path], Problem], folder: Path, effort: Effort, peers: bool) -> Results:
+    """Return what the race of one problem measures."""
+    problem = make(folder)
+    title, entries = raced(problem, effort, peers)
+    return Results({}, race_figures(problem, entries), [(title, entries)])
 
 
 def main() -> None:
-    """Run what was asked for, print the tables, and write ``RESULTS.md``."""
+    """Run what was asked for, print the tables, and write ``RESULTS.md`` from the last measurement of every page."""
     warnings.simplefilter("ignore")
     given = parsed()
     effort = Effort(limit=4, repeats=3, screening=0.7) if given.quick else Effort()
     folder = data_folder(given.data)
     flights = problems.log_flights(folder)
-    found = Results({**machine.describe(), **engine_speed.ceilings(flights)})
-    compiling = engine_speed.compile_seconds(flights)
-    found.machine["kernels of one pass, compiled or loaded from the cache"] = seconds(compiling)
-    for name, make in {**problems.PROBLEMS, **generators.UNSEEN}.items():
-        if name in given.names:
-            problem = make(folder)
-            title, entries = raced(problem, effort, not given.ours)
-            found.races.append((title, entries))
-            found.figures += race_figures(problem, entries)
-            results.show(Results({}, race_figures(problem, entries), [(title, entries)]))
-            (HERE / "RESULTS.md").write_text(results.page(found), encoding="utf-8")
-    run_pages(given.names, lambda: flights, effort, found)
-    results.show(Results({}, found.figures))
-    (HERE / "RESULTS.md").write_text(results.page(found), encoding="utf-8")
+    machine_now = {**machine.describe(), **engine_speed.ceilings(flights)}
+    machine_now["kernels of one pass, compiled or loaded from the cache"] = seconds(
+        engine_speed.compile_seconds(flights)
+    )
+    races = {**problems.PROBLEMS, **generators.UNSEEN}
+    for name in given.names:
+        if name in races:
+            found = race_of(races[name], folder, effort, not given.ours)
+        else:
+            found = page_of(name, folder, flights, effort)
+        results.show(found)
+        if given.ours and name in races:
+            continue
+        kept.keep(CACHE / "pages", name, found)
+        whole = kept.gather(CACHE / "pages", [*races, *PAGES], machine_now)
+        (HERE / "RESULTS.md").write_text(results.page(whole), encoding="utf-8")
     if given.readme:
+        whole = kept.gather(CACHE / "pages", [*problems.PROBLEMS, *PAGES], machine_now)
         for readme in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
-            if not results.fill_readme(readme, found):
+            if not results.fill_readme(readme, whole):
                 say(f"{readme.name} has no bench markers; its table is left alone")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from downslope.diagnosis import batch_noise, far_below_limit
-from downslope.diagnosis.facts import budget_spent, clock_ended_it, number
+from downslope.diagnosis.facts import budget_spent, clock_ended_it, held_out_looks, is_network, number
 from downslope.records import Finding, Run
 from downslope.records.figures import count, duration, figure, plural
 
+FALLING = 0.01
+"""Share of a network's whole fall of held-out loss that its last look must show to call it still falling."""
 STEEP_VALLEY = 1e3
 """Condition from which plain steps need thousands of passes and the scaled method needs a handful."""
 
@@ -17,12 +19,32 @@ def find(run: Run) -> Finding | None:
     """Say how much more a run would have needed; silent where another rule names the cause."""
     if not budget_spent(run) or far_below_limit.find(run) or batch_noise.find(run):
         return None
+    if is_network(run):
+        return _still_falling(run)
     reached = f"gap {figure(run.gap, 2)}" if math.isfinite(run.gap) else f"objective {figure(run.objective)}"
     evidence = f"ended after {_spent(run)} at {reached}, before the tolerance {figure(run.spec.tolerance)}"
     if math.isfinite(run.predicted_passes):
         more = plural(run.predicted_passes, "more pass", "more passes")
         evidence += f"; going by the pace so far, at least {more} are needed"
     return Finding("DS106", "The budget ended first", evidence, _remedy(run))
+
+
+def _still_falling(run: Run) -> Finding | None:
+    """Say that the held-out loss of a network was still falling; silent where it was not, or was never looked at."""
+    looks = held_out_looks(run)
+    if len(looks) < 3 or looks[-1][1] > min(value for _, value in looks):
+        return None
+    before, last = looks[-2][1], looks[-1][1]
+    lately = (before - last) / max(looks[0][1] - last, 1e-300)
+    if lately < FALLING:
+        return None
+    evidence = (
+        f"the held-out loss was still falling when the {_spent(run)} ended: from {figure(before, 4)} to "
+        f"{figure(last, 4)} at the last look, its lowest"
+    )
+    more = math.ceil(2 * number(run, "epochs")) if not clock_ended_it(run) else math.nan
+    remedy = f"try --epochs {more:.0f}" if math.isfinite(more) else "allow more --max-seconds"
+    return Finding("DS106", "The budget ended first", evidence, remedy)
 
 
 def _spent(run: Run) -> str:

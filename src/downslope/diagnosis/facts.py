@@ -54,6 +54,16 @@ def full_batch_limit(run: Run) -> float:
     return limit * factor if math.isfinite(limit) and limit > 0 else math.nan
 
 
+def is_network(run: Run) -> bool:
+    """Return whether a network was trained: no bowl, so that no gap and no curvature at the start speak for it."""
+    return run.setting("model") not in ("auto", "linear")
+
+
+def held_out_looks(run: Run) -> list[tuple[float, float]]:
+    """Return (passes, held-out loss) of each look at the held-out rows on the way."""
+    return [(step.passes, step.holdout) for step in run.steps if math.isfinite(step.holdout)]
+
+
 def clock_ended_it(run: Run) -> bool:
     """Return whether the seconds allowed, and not the passes, are what ended the run."""
     limit = run.spec.max_seconds

@@ -50,7 +50,8 @@ def distance_section(run: Run) -> Section:
 
 def _distance(run: Run) -> str:
     if run.gap_kind == GapKind.NONE or not math.isfinite(run.gap):
-        return "not known"
+        network = run.setting("model") not in ("auto", "linear")
+        return "not known: a network has many minima, and no proof of one" if network else "not known"
     kind = "certified: proved in float64" if run.gap_kind == GapKind.CERTIFIED else "estimated, not proved"
     bound = "at most" if run.gap_kind == GapKind.CERTIFIED else "about"
     return f"{figure(run.gap, 2)}: {bound} {share(run.gap)} of the loss drop possible is left ({kind})"

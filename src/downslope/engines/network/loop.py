@@ -111,7 +111,7 @@ def _run(
         counted = (places < sizes[index]).astype(jnp.float32)
         key = jax.random.fold_in(before.key, before.updates)
         value, statistics, gradient = _gradient(loss, before, data, order[index], counted, key, pieces)
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         shortened = jnp.zeros((), jnp.int32)
         if clip is not None:
             factor = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-30))
@@ -124,6 +124,7 @@ def _run(
         kept = State(before.weights, before.rule, before.statistics, before.key, good, before.updates, before.clipped)
         now = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
         told = jnp.where(before.alive, value, jnp.nan)
+        told, norm = told.astype(losses.dtype), norm.astype(norms.dtype)  # float64 is told of in float32
         return now, losses.at[index].set(told), norms.at[index].set(norm)
 
     empty = jnp.full(steps, jnp.nan, jnp.float32)
@@ -153,12 +154,14 @@ def _gradient(
 
     nothing = jax.tree.map(jnp.zeros_like, state.weights)
     parts = (rows.reshape(pieces, -1), counted.reshape(pieces, -1), jnp.arange(pieces))
-    (value, statistics, gradient), _ = jax.lax.scan(add, (jnp.zeros(()), state.statistics, nothing), parts)
+    (value, statistics, gradient), _ = jax.lax.scan(add, (jnp.zeros((), jnp.float32), state.statistics, nothing), parts)
     return value, statistics, gradient
 
 
 def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int) -> State:
-    """Return the state before the first step."""
+    """Return the state before the first step; the weights are copied, for a program takes its state over."""
+    weights = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), weights)
+    statistics = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), statistics)
     return State(
         weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
         jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),

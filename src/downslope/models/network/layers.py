@@ -199,7 +199,7 @@ def build_network(architecture: Architecture, shape: tuple[int, ...], outputs: i
     for channels in architecture.channels:
         height, width, before = shape
         weight = starting_weights(architecture.start, next(keys), (KERNEL**2 * before, channels))
-        hidden.append(_hidden(architecture, Convolution(weight, jnp.zeros(channels)), channels))
+        hidden.append(_hidden(architecture, Convolution(weight, jnp.zeros(channels, jnp.float32)), channels))
         shape = (height // 2, width // 2, channels)
     table = len(shape) == 1
     inputs = 1
@@ -208,20 +208,24 @@ def build_network(architecture: Architecture, shape: tuple[int, ...], outputs: i
     for units in architecture.hidden:
         weight = starting_weights(architecture.start, next(keys), (inputs, units))
         kind = Features if table else Dense
-        hidden.append(_hidden(architecture, kind(weight, jnp.zeros(units)), units))
+        hidden.append(_hidden(architecture, kind(weight, jnp.zeros(units, jnp.float32)), units))
         inputs, table = units, False
-    last = (Features if table else Dense)(_last_weights(architecture, next(keys), inputs, outputs), jnp.zeros(outputs))
+    last = (Features if table else Dense)(
+        _last_weights(architecture, next(keys), inputs, outputs), jnp.zeros(outputs, jnp.float32)
+    )
     return Network(tuple(hidden), last, architecture.activation, architecture.dropout)
 
 
 def _last_weights(architecture: Architecture, key: Array, inputs: int, outputs: int) -> Array:
     """Return the start of the layer of scores, whose gradient parts the units below it."""
     if not architecture.hidden and not architecture.channels:
-        return jnp.zeros((inputs, outputs))
+        return jnp.zeros((inputs, outputs), jnp.float32)
     return starting_weights(architecture.start, key, (inputs, outputs))
 
 
 def _hidden(architecture: Architecture, layer: Features | Dense | Convolution, units: int) -> Hidden:
     if architecture.normalisation == "none":
         return Hidden(layer, None)
-    return Hidden(layer, Normalisation(jnp.ones(units), jnp.zeros(units), architecture.normalisation))
+    return Hidden(
+        layer, Normalisation(jnp.ones(units, jnp.float32), jnp.zeros(units, jnp.float32), architecture.normalisation)
+    )

@@ -15,7 +15,7 @@ from downslope.types import Indices, Vector
 EPOCHS = 20
 WARMUP = 0.05
 """Share of the updates over which the rate rises, where no schedule is named."""
-RACE_SHARE, RACE_LEAST, RACE_MOST = 0.02, 30, 0.2
+RACE_SHARE, RACE_LEAST, RACE_MOST = 0.02, 100, 0.1
 """Updates that the raced rates get: this share of all, at least so many, at most that share."""
 LOOKS_AN_EPOCH = 4
 """Most looks at the held-out part an epoch: a long epoch is looked at in between."""
