@@ -131,6 +131,15 @@ def test_npy(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(images.target, labels())
 
 
+def test_images_may_come_in_a_pair_with_their_labels(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.idx", idx(drawn()))
+    for source in ((drawn(), labels()), (path, labels().tolist()), (read_images(path), labels())):
+        assert is_images(source)
+        images = read_images(source)
+        np.testing.assert_array_equal(images.pixels[..., 0], drawn())
+        np.testing.assert_array_equal(images.target, labels())
+
+
 def test_npz_with_labels_in_it_or_in_another(tmp_path: Path) -> None:
     inside, other = tmp_path / "a.npz", tmp_path / "b.npz"
     np.savez_compressed(inside, x=drawn(), y=labels(), note=np.array("digits"))
@@ -355,6 +364,8 @@ def test_arrays_that_are_no_images() -> None:
     refused(SourceError, "image 4", "no finite number", source=bad)
     assert not is_images(np.zeros((3, 3)))
     assert not is_images({"a": [1]})
+    assert not is_images(([1, 2], [3, 4]))
+    assert not is_images(("a", "b"))
     assert not is_images("nowhere.idx")
 
 

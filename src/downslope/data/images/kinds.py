@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from downslope.data.files import files_of, format_of
 from downslope.data.images import stored
@@ -24,13 +25,22 @@ LEAST_AXES = 3
 def is_images(source: object) -> bool:
     """Say whether a source is images and not a table, by names and first bytes alone.
 
-    source: a path, glob or folder, or an object; an array of three or four axes is images.
+    source: a path, glob or folder, or an object; an array of three or four axes is images, and so is a pair of images
+    and their labels.
     """
     if isinstance(source, Images):
         return True
+    if isinstance(source, tuple):
+        return pair_of(source) is not None
     if is_loaded(source):
         return not hasattr(source, "columns") and int(getattr(source, "ndim", 0)) in (LEAST_AXES, LEAST_AXES + 1)
     return bool(str(source)) and kind_of(str(source)) is not None
+
+
+def pair_of(source: object) -> tuple[object, object] | None:
+    """Return images and their labels where a source is a pair of them, else None."""
+    pair = cast("tuple[object, ...]", source) if isinstance(source, tuple) else ()
+    return (pair[0], pair[1]) if len(pair) == 2 and is_images(pair[0]) else None
 
 
 def kind_of(source: str) -> str | None:

@@ -28,14 +28,18 @@ def read_images(source: object, target: object | None = None, *, resize: int | N
     """Read images into memory.
 
     source: an IDX or NPY file (also gzipped), an NPZ file, a folder with one subfolder of pictures per class, pictures
-    by a glob or in one folder, Parquet files with a column of encoded pictures, an array (n, h, w[, c]), or ``Images``,
-    which keep their target. target: the labels: an array, a file of one column, a key of the NPZ file, a column of the
-    Parquet file; the classes of a folder are the names of its subfolders, whatever the target is called; None where
-    there are none. resize: bring each image to that many pixels a side. Raises SourceError, TargetError.
+    by a glob or in one folder, Parquet files with a column of encoded pictures, an array (n, h, w[, c]), ``Images``, or
+    a pair of any of these and an array of labels. target: the labels, unless they come with the source: an array, a
+    file of one column, a key of the NPZ file, a column of the Parquet file; the classes of a folder are the names of
+    its subfolders, whatever the target is called; None where there are none. resize: bring each image to that many
+    pixels a side. Raises SourceError, TargetError.
     """
+    pair = kinds.pair_of(source)
+    if pair is not None:
+        source, target = pair
     target = str(target) if isinstance(target, Path) else target
     if isinstance(source, Images):
-        return source if resize is None else replace(source, pixels=resized(source.pixels, resize))
+        return _of_images(source, target, resize)
     if is_loaded(source):
         return _of_array(np.asarray(source), "the array", target, resize)
     name = str(source)
@@ -51,6 +55,15 @@ def read_images(source: object, target: object | None = None, *, resize: int | N
         kinds.PARQUET: _of_parquet,
     }
     return readers[kind](name, target, resize)
+
+
+def _of_images(images: Images, target: object | None, resize: int | None) -> Images:
+    """Return images that were read before, brought to a size, with labels given as an array in place of their own."""
+    sized = images if resize is None else replace(images, pixels=resized(images.pixels, resize))
+    if target is None or (isinstance(target, str) and images.target is not None):
+        return sized
+    labels, name = _labels(target, images.count, images.source)
+    return replace(sized, target=labels, target_name=name)
 
 
 def _of_array(array: NDArray[Any], source: str, target: object | None, resize: int | None) -> Images:
