@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -42,11 +43,14 @@ RunName: TypeAlias = Annotated[
 
 
 def need_source_and_target(command: str, source: str, target: str, asked: dict[str, Any]) -> None:
-    """Raise OptionError where a command is not told what to learn from, or what to predict."""
+    """Raise OptionError where a command is not told what to learn from, or what to predict.
+
+    A folder of pictures says itself what they are; of any other folder the reader asks for the target.
+    """
     if not source and not asked.get("sql"):
         message = f"{command} needs something to learn from: a file, glob or folder, or --sql QUERY"
         raise OptionError(message)
-    if not target:
+    if not target and not Path(source).is_dir():
         message = f"{command} needs the column to predict: --target COLUMN"
         raise OptionError(message)
 
