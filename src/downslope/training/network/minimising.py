@@ -1,0 +1,203 @@
+"""From a caller's loss and a Spec to a minimum: the method is chosen, the descent run, the point it ended at judged."""
+
+# The types of JAX and of its libraries are partial.
+# pyright: standard
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from downslope.engines.network.functions import in_precision, rule_from
+from downslope.engines.network.newton import Bowl, FlatFunction
+from downslope.engines.network.problems import FunctionProblem, pose
+from downslope.errors import OptionError
+from downslope.records import Choice, Spec, StepRecord
+from downslope.records.surface import Minimum, Stop
+from downslope.training.logbook import Watch
+from downslope.training.network.functions import RATES, Descent, RuleDescent, plan
+from downslope.training.network.newton import ScaledDescent
+from downslope.training.network.train import BATCH, OTHER_RATES, RULE_REASON
+from downslope.training.network.train import RATES as NETWORK_RATES
+from downslope.types import JsonValue, Vector
+
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+"""The share of the gradient at the start below which it counts as zero, where none is named."""
+SCALED_MOST = 1000
+"""Most numbers to learn for which the whole Hessian is worked out at every step."""
+KIND_MOST, KIND_WORK = 200, 2e7
+"""Most numbers to learn, and most of them times examples, for which it is worked out at the end."""
+WIDE_MOST = 100_000
+"""Numbers to learn up to which many rates are raced; above, those that suit networks."""
+LEVEL = {"float64": 1e-6, "float32": 1e-3}
+"""A curvature this small a share of the largest is none."""
+AT_REST = 1e-3
+"""A descent rests where the bowl under it promises less than this share of the way it has come."""
+PROBE = 1e-2
+"""How far to look along a level direction, as a share of the point's size or of 1."""
+
+
+def descend_function(
+    loss: Callable[..., Any], params: Any, data: Any, spec: Spec, rule: Any, *, residuals: bool,
+    updates: int | None, named_tolerance: bool, watch: Watch | None,
+) -> Minimum:  # fmt: skip
+    """Minimise a loss as ``spec`` asks; see ``fitting.minimize``. Raises OptionError."""
+    began = time.perf_counter()
+    double = _double(spec, data is not None, residuals)
+    problem = pose(loss, params, data, residuals=residuals, double=double)
+    method, choices = _method(problem, spec, rule)
+    precision = "float64" if problem.double else "float32"
+    spec = spec if named_tolerance else replace(spec, tolerance=TOLERANCE[precision])
+    resolved: dict[str, JsonValue] = {"method": method, "precision": precision, "tolerance": spec.tolerance}
+    with in_precision(problem.double):
+        whole = problem.whole(problem.weights)
+        if method == "scaled":
+            chose = time.perf_counter()
+            descent = ScaledDescent(problem, spec, updates or _epochs(spec), watch).run()
+            resolved["rule"] = "plain"
+        else:
+            stepping, named, batch = _stepping(problem, spec, rule, method, updates, watch)
+            choices += named
+            chose = time.perf_counter()
+            descent = stepping.run()
+            resolved |= {
+                "rule": stepping.name, "learning_rate": descent.rate, "batch_size": batch or problem.rows,
+                "schedule": stepping.course.schedule, "warmup": stepping.course.warmup,
+            }  # fmt: skip
+        ended = time.perf_counter()
+        end = problem.whole(descent.weights)
+        last = StepRecord(
+            descent.updates, descent.passes, ended - chose, end.value, end.norm, descent.rate, exact=True
+        )  # fmt: skip
+        kind, smallest, largest = _judged(problem, descent, whole.value, end.norm, LEVEL[precision])
+        answer = problem.answer(descent.weights)
+    seconds = {"choose": chose - began, "descend": ended - chose, "total": time.perf_counter() - began}
+    return Minimum(
+        answer, end.value, end.norm, kind, smallest, largest, descent.verdict, descent.message, whole.value,
+        descent.passes, descent.updates, spec, resolved, seconds, _with_last(descent.steps, last),
+        (*choices, *descent.choices),
+    )  # fmt: skip
+
+
+def _with_last(steps: tuple[StepRecord, ...], last: StepRecord) -> tuple[StepRecord, ...]:
+    """Return the record with the end as it truly is, after all updates and over all data."""
+    kept = tuple(each for each in steps if each.update < last.update or each.update == 0 == last.update)
+    return kept if steps and steps[-1].update == last.update and steps[-1].exact else (*kept, last)
+
+
+def _double(spec: Spec, data: bool, residuals: bool) -> bool:
+    """Say whether to count in float64: where every slope is exact, its last digits decide."""
+    if spec.precision != "auto":
+        return spec.precision == "float64"
+    return residuals or not data or spec.method == "scaled"
+
+
+def _epochs(spec: Spec) -> int | None:
+    return None if isinstance(spec.epochs, str) else math.ceil(spec.epochs)
+
+
+def _method(problem: FunctionProblem, spec: Spec, rule: Any) -> tuple[str, list[Choice]]:
+    """Return the method, with its reason where it was chosen; raises OptionError for one that cannot be."""
+    if spec.method in ("mini-batch", "stochastic") and not problem.rows:
+        message = f"the method {spec.method} takes its steps from batches of data, but no data was given"
+        raise OptionError(message)
+    if spec.method == "scaled" and (problem.size > SCALED_MOST or not isinstance(rule, str)):
+        why = f"there are {problem.size:,} to learn" if problem.size > SCALED_MOST else "a rule of your own was given"
+        message = (
+            f"the scaled method steps by itself, for up to {SCALED_MOST:,} numbers, but {why}; name another method"
+        )
+        raise OptionError(message)
+    if spec.method != "auto":
+        return spec.method, []
+    steered = not isinstance(rule, str) or (spec.rule, spec.learning_rate, spec.schedule, spec.warmup) != (
+        "auto", "auto", "auto", 0.0
+    )  # fmt: skip
+    if problem.rows and not problem.residuals:
+        why = f"of {problem.rows:,} examples a few at a time tell the slope"
+        return "mini-batch", [Choice("method", "mini-batch", why)]
+    if steered or problem.size > SCALED_MOST:
+        why = "a rule or a rate is named" if steered else f"the Hessian of {problem.size:,} numbers is too large"
+        return "full-batch", [Choice("method", "full-batch", why)]
+    return "scaled", [Choice("method", "scaled", f"the Hessian of {problem.size:,} numbers to learn is small")]
+
+
+def _stepping(
+    problem: FunctionProblem, spec: Spec, rule: Any, method: str, updates: int | None, watch: Watch | None
+) -> tuple[RuleDescent, list[Choice], int]:
+    """Return the descent by a rule, what was chosen for it, and its batch size: 0 for all data."""
+    choices: list[Choice] = []
+    named = rule
+    if isinstance(rule, str) and rule == "auto":
+        named = "adam"
+        choices.append(Choice("rule", named, RULE_REASON))
+    name, made = rule_from(named, spec.momentum, spec.weight_decay)
+    batch = 0
+    if method == "stochastic":
+        batch = 1
+    elif method == "mini-batch":
+        batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), problem.rows)
+    rates = _rates(problem, spec, name)
+    course = plan(problem, spec, batch, updates, rates.size == 1)
+    return RuleDescent(problem, course, (name, made), rates, spec, exact=batch == 0, watch=watch), choices, batch
+
+
+def _rates(problem: FunctionProblem, spec: Spec, name: str) -> Vector:
+    """Return the rates to race, highest first, or the one that was given or belongs to the rule."""
+    if not isinstance(spec.learning_rate, str):
+        return np.array([float(spec.learning_rate)])
+    if name in ("prodigy", "optax"):
+        return np.ones(1)
+    few = NETWORK_RATES.get(name, OTHER_RATES)
+    return np.array(RATES if problem.size <= WIDE_MOST else few)
+
+
+def _judged(
+    problem: FunctionProblem, descent: Descent, start: float, norm: float, level: float
+) -> tuple[Stop, float, float]:
+    """Return what the end is, and the smallest and largest curvature there; unknown where that costs too much."""
+    small = problem.size <= KIND_MOST and problem.size * max(problem.rows, 1) <= KIND_WORK
+    if not small or not math.isfinite(norm):
+        return Stop.UNKNOWN, math.nan, math.nan
+    flat = problem.flat(exact_hessian=True)
+    point = problem.vector(descent.weights)
+    bowl = flat.bowl(point, exact=True)
+    if not bowl.finite:
+        return Stop.UNKNOWN, math.nan, math.nan
+    smallest, largest = float(bowl.bends[0]), float(bowl.bends[-1])
+    scale = max(abs(smallest), abs(largest))
+    come = max(start - bowl.value, 0.0)
+    size = max(1.0, float(np.linalg.norm(point)))
+    if not _rests(bowl, come, level * scale, size):
+        return Stop.SLOPE, smallest, largest
+    if smallest < -level * scale:
+        return Stop.SADDLE, smallest, largest
+    if (np.abs(bowl.bends) > level * scale).all():
+        return Stop.MINIMUM, smallest, largest
+    return _looked(flat, point, bowl, level * scale, PROBE * size), smallest, largest
+
+
+def _rests(bowl: Bowl, come: float, level: float, size: float) -> bool:
+    """Say whether the bowl promises next to nothing, of the way come or to rounding, and its bottom is near."""
+    along = bowl.ways.T @ bowl.gradient
+    bent = np.abs(bowl.bends) > level
+    step = along[bent] / np.abs(bowl.bends[bent])
+    promised = 0.5 * float(np.abs(along[bent] * step).sum())
+    drift = float(np.abs(along[~bent]).sum()) * PROBE
+    near = float(np.linalg.norm(step)) <= PROBE * size
+    return near and promised + drift <= max(AT_REST * come, 1e-12 * abs(bowl.value))
+
+
+def _looked(flat: FlatFunction, point: Vector, bowl: Bowl, level: float, far: float) -> Stop:
+    """Return what a point is that some directions are level at, by a look so far along them."""
+    level_ways = bowl.ways[:, np.abs(bowl.bends) <= level]
+    rises = np.array([flat.value(point + sign * far * way) - bowl.value for way in level_ways.T for sign in (1, -1)])
+    nothing = 1e-10 * max(abs(bowl.value), far**2 * float(np.abs(bowl.bends).max()), 1e-300)
+    if (rises < -nothing).any():
+        return Stop.SADDLE
+    bent = level_ways.shape[1] < bowl.bends.size
+    return Stop.FLAT_MINIMUM if bent or (rises > nothing).any() else Stop.PLATEAU
