@@ -103,12 +103,7 @@ class NetworkModel:
         """Return how many examples to score at once, so that large images fit in memory."""
         if self.pixels is None:
             return CHUNK
-        height, width, inputs = self.shape
-        widest = height * width * inputs
-        for channels in self.architecture.channels:
-            widest = max(widest, height * width * inputs * NEIGHBOURS)
-            height, width, inputs = height // 2, width // 2, channels
-        return min(CHUNK, max(1, CHUNK_VALUES // widest))
+        return min(CHUNK, max(1, CHUNK_VALUES // max(layer_values(self.architecture, self.shape))))
 
     def scores_of(self, numbers: NDArray[Any], codes: NDArray[np.int32] | None = None) -> Matrix:
         """Return the scores (n, k) of examples: encoded model features, or pixels as ``data.images`` reads them."""
@@ -210,6 +205,16 @@ class NetworkModel:
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
             message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
             raise RunError(message) from error
+
+
+def layer_values(architecture: Architecture, shape: tuple[int, ...]) -> list[int]:
+    """Return how many values each layer holds for one image: its pixels, then what goes in and out of each layer."""
+    height, width, inputs = shape
+    values = [height * width * inputs]
+    for channels in architecture.channels:
+        values.append(height * width * (inputs * NEIGHBOURS + channels))
+        height, width, inputs = height // 2, width // 2, channels
+    return [*values, *architecture.hidden]
 
 
 def arrays_of(weights: Any, statistics: Any) -> dict[str, NDArray[Any]]:
