@@ -40,8 +40,8 @@ PATIENCE = 120.0
 
 BATCHES: dict[str, Any] = {"target": "late", "method": "mini-batch", "batch_size": 16, "tolerance": 0.0}
 CASES: dict[str, dict[str, Any]] = {
-    "mini-batch, rates raced": BATCHES | {"epochs": 150},
-    "mini-batch, rate given": BATCHES | {"learning_rate": 0.05, "rule": "adam", "average": True, "epochs": 400},
+    "mini-batch, rates raced": BATCHES | {"epochs": 100},
+    "mini-batch, rate given": BATCHES | {"learning_rate": 0.05, "rule": "adam", "average": True, "epochs": 200},
     "mini-batch, classes raced": BATCHES | {"target": "kind", "epochs": 40},
     "stochastic": {
         "target": "late", "method": "stochastic", "learning_rate": 0.01, "tolerance": 0.0, "epochs": 400, "l1": 1e-4,
@@ -77,7 +77,6 @@ print("done", flush=True)
 class Outcome:
     """What came of one run. state: where the kill struck. kills: processes killed. same: as if never cut short."""
 
-    case: str
     state: str
     kills: int
     same: bool
@@ -111,8 +110,16 @@ def start(what: str, runs: Path, settings: Mapping[str, Any]) -> subprocess.Pope
     return process
 
 
-def kill(process: subprocess.Popen[str], seconds: float) -> None:
-    """Kill a process after some seconds, or find that it has ended; raises RuntimeError where it failed."""
+def kill(process: subprocess.Popen[str], seconds: float, kept: Path | None = None) -> None:
+    """Kill a process after some seconds, or find that it has ended; raises RuntimeError where it failed.
+
+    kept: a folder of runs; the seconds count from its first checkpoint.
+    """
+    ends = time.monotonic() + PATIENCE
+    while kept is not None and process.poll() is None and time.monotonic() < ends:
+        if any(each.updates is not None for each in list_unfinished(kept)):
+            break
+        time.sleep(0.002)
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     errors = process.communicate()[1]
@@ -149,30 +156,43 @@ def _told(steps: tuple[StepRecord, ...]) -> list[str]:
     return [repr([getattr(step, name) for name in names]) for step in steps]
 
 
-def try_once(case: str, whole: Run, table: Path, folder: Path, draw: random.Random, kills: int = 1) -> Outcome:
-    """Train, kill at a random instant, resume, perhaps kill again; and compare with the run never cut short."""
-    runs = folder / f"runs-{case}-{draw.random()}"
-    length = whole.seconds["choose"] + whole.seconds["descend"] + 0.1
-    settings = CASES[case] | {"checkpoint_seconds": EVERY}
-    kill(start(str(table), runs, settings), draw.uniform(0.0, length))
-    state, done = "killed before anything was kept", 1
+def try_once(
+    case: Mapping[str, Any], whole: Run, table: Path, folder: Path, draw: random.Random, kills: int = 1
+) -> Outcome:
+    """Train, kill at a random instant, resume, perhaps kill again; and compare with the run never cut short.
+
+    Three kills in four strike after the first checkpoint, the others at any instant once the data is read.
+    """
+    runs = folder / f"runs-{draw.random()}"
+    settings = {**case, "checkpoint_seconds": EVERY}
+
+    def strike(process: subprocess.Popen[str]) -> None:
+        late = draw.random() < 0.75
+        length = whole.seconds["descend"] + (0.0 if late else whole.seconds["choose"])
+        kill(process, draw.uniform(0.0, length), runs if late else None)
+
+    strike(start(str(table), runs, settings))
+    done = 1
     for _ in range(kills - 1):
         found = list_unfinished(runs)
         if found:
-            kill(start(found[0].run, runs, {}), draw.uniform(0.0, length))
+            strike(start(found[0].run, runs, {}))
             done += 1
+    again, state = end(runs, table, settings)
+    why = "the unfinished run is still listed" if list_unfinished(runs) else difference(whole, load(again.run, runs))
+    return Outcome(state, done, not why, why)
+
+
+def end(runs: Path, table: Path, settings: Mapping[str, Any]) -> tuple[Run, str]:
+    """Return the run that a kill left, taken up where it was cut short, and where that was."""
     found = list_unfinished(runs)
     if found:
         state = f"resumed from update {found[0].updates}" if found[0].updates else "resumed before a checkpoint"
-        again = resume(found[0].run, runs)
-    else:
-        try:
-            again, state = load("latest", runs), "ended before the kill"
-        except RunError:
-            again = fit(str(table), runs=runs, **settings)
-    left = list_unfinished(runs)
-    why = "the unfinished run is still listed" if left else difference(whole, load(again.run, runs))
-    return Outcome(case, state, done, not why, why)
+        return resume(found[0].run, runs), state
+    try:
+        return load("latest", runs), "ended before the kill"
+    except RunError:
+        return fit(str(table), runs=runs, **settings), "killed before anything was kept"
 
 
 def main(kills: int = 50, seed: int = 0) -> int:
@@ -186,8 +206,8 @@ def main(kills: int = 50, seed: int = 0) -> int:
         whole = {case: fit(str(table), runs=None, **settings) for case, settings in CASES.items()}
         while sum(each.kills for each in outcomes) < kills:
             case = list(CASES)[len(outcomes) % len(CASES)]
-            outcomes.append(try_once(case, whole[case], table, folder, draw, kills=draw.choice((1, 2))))
-            print(outcomes[-1], flush=True)
+            outcomes.append(try_once(CASES[case], whole[case], table, folder, draw, kills=draw.choice((1, 2))))
+            print(f"{case}: {outcomes[-1]}", flush=True)
     wrong = [each for each in outcomes if not each.same]
     resumed = sum(each.state.startswith("resumed from") for each in outcomes)
     print(f"{sum(each.kills for each in outcomes)} kills, {len(outcomes)} runs, {resumed} resumed from a checkpoint, "

@@ -19,9 +19,12 @@ PUBLIC = [
     "Run",
     "Spec",
     "Verdict",
+    "basins",
     "fit",
+    "minimize",
     "predict",
     "race",
+    "resume",
     "sweep",
 ]
 HEAVY = {"duckdb", "jax", "numba", "numpy", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn", "typer"}

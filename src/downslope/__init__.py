@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from downslope.errors import DownslopeError, InputError
     from downslope.estimators import GradientDescentClassifier, GradientDescentRegressor
-    from downslope.fitting import fit, predict, race, sweep
+    from downslope.fitting import basins, fit, minimize, predict, race, resume, sweep
     from downslope.records import Finding, Run, Spec, Verdict
 
 __version__ = "0.1.0"
@@ -26,9 +26,12 @@ __all__ = [
     "Run",
     "Spec",
     "Verdict",
+    "basins",
     "fit",
+    "minimize",
     "predict",
     "race",
+    "resume",
     "sweep",
 ]
 
@@ -41,9 +44,12 @@ _ROOMS = {
     "Run": "records",
     "Spec": "records",
     "Verdict": "records",
+    "basins": "fitting",
     "fit": "fitting",
+    "minimize": "fitting",
     "predict": "fitting",
     "race": "fitting",
+    "resume": "fitting",
     "sweep": "fitting",
 }
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from downslope.cli import compare, fit, predict, runs
+from downslope.cli import compare, fit, predict, resume, runs
 from downslope.cli.options import with_settings
 
 app = typer.Typer(
@@ -48,3 +48,4 @@ app.command("show", help="Show the whole report of a saved run.")(runs.show_comm
 app.command("rerun", help="Train again exactly as a saved run was, and compare the weights bit for bit.")(
     runs.rerun_command
 )
+app.command("resume", help="Go on with a run that was cut short, as if it had not been.")(resume.resume_command)

@@ -22,16 +22,18 @@ CHOSEN_BY_SCALED = ("rule", "schedule", "learning_rate")
 
 def runs_command(runs: Runs = "runs", as_json: AsJson = False) -> None:
     """List the saved runs, oldest first."""
-    from downslope.store import list_runs
+    from downslope.store import list_runs, list_unfinished
     from downslope.views import flat, listing
 
-    found = list_runs(runs)
+    found, unended = list_runs(runs), list_unfinished(runs)
     if as_json:
         whole = [flat(run) for run in found if isinstance(run, Run)]
         broken = [{"run": run.run, "problem": run.problem} for run in found if not isinstance(run, Run)]
-        print_json({"runs": whole, "broken": broken})
-    elif found:
-        print_page(runs, listing(found))
+        names = ("run", "updates", "seconds", "running")
+        going = [{name: getattr(run, name) for name in names} for run in unended]
+        print_json({"runs": whole, "unfinished": going, "broken": broken})
+    elif found or unended:
+        print_page(runs, listing(found, unended))
     else:
         typer.echo(f'There is no run under "{runs}" yet; train one with downslope fit.')
 

@@ -1,7 +1,10 @@
 """The main job: from a source to a run, the one room where data, training, diagnosis and store meet."""
 
+from downslope.fitting.basins import basins
 from downslope.fitting.fit import fit, predict
+from downslope.fitting.minimize import minimize
 from downslope.fitting.race import race
+from downslope.fitting.resume import resume
 from downslope.fitting.sweep import sweep
 
-__all__ = ["fit", "predict", "race", "sweep"]
+__all__ = ["basins", "fit", "minimize", "predict", "race", "resume", "sweep"]

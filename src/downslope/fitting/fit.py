@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.start import constant_start
+from downslope.data.arrow import arrow
 from downslope.data.blocks import Examples
+from downslope.data.images import is_images
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.compiling import COMPILE_CLOCK
@@ -20,6 +22,8 @@ from downslope.engines.linear import NONE
 from downslope.engines.moments import level_counts
 from downslope.engines.scaling import moments_about
 from downslope.errors import OptionError, RunError
+from downslope.fitting.images import ReadyImages, fit_images, make_ready_images, with_labels
+from downslope.fitting.keeping import keeping
 from downslope.fitting.network import fit_network
 from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
 from downslope.fitting.scores import baseline_scores, scores_at
@@ -27,8 +31,9 @@ from downslope.models.linear import LinearModel
 from downslope.models.network.model import NetworkModel
 from downslope.records import Coefficient, Run, Spec, StepRecord
 from downslope.records.spec import NETWORK_RULES
-from downslope.store import load, save
+from downslope.store import Progress, load, save
 from downslope.training import Training, train
+from downslope.training.checkpoint import Keeper
 from downslope.training.loop import pose
 from downslope.types import Matrix, Vector
 
@@ -39,40 +44,60 @@ Watch = Callable[[StepRecord], None]
 
 
 def fit(
-    source: object, target: str | None = None, *, spec: Spec | None = None, runs: str | Path | None = "runs",
+    source: object, target: object = None, *, spec: Spec | None = None, runs: str | Path | None = "runs",
     watch: Watch | None = None, tell: Tell | None = None, **settings: Any,
 ) -> Run:  # fmt: skip
     """Train a model of ``target`` on a source and return the run.
 
-    source: path, glob, folder, DataFrame, Arrow table, DuckDB relation, NumPy array or dict of columns.
+    source: path, glob, folder, DataFrame, Arrow table, DuckDB relation, NumPy array or dict of columns; or images, as
+    ``data.images`` reads them. target: the name of a column; for images also a file of labels, or an array of them.
     spec, settings: see ``Spec``; every ``auto`` is chosen by measurement. runs: folder to save under, or None.
     watch: called with each StepRecord. tell: called with ("data", DataSummary) once the source is read.
 
     A training that diverges is returned, not raised: look at ``run.verdict``. Raises InputError for what the
     caller can mend.
     """
+    if target is not None and not isinstance(target, str | Path):
+        source, target = with_labels(source, target), None
+    asked = spec_of(source, None if target is None else str(target), spec, settings)
+    return carry_out(source, asked, runs, watch, tell)
+
+
+def carry_out(
+    source: object, spec: Spec, runs: str | Path | None, watch: Watch | None, tell: Tell | None,
+    progress: Progress | None = None,
+) -> Run:  # fmt: skip
+    """Return the run that a spec asks for, from its start, or from where ``progress`` was cut short; see ``fit``."""
     began = time.perf_counter()
     compiled = COMPILE_CLOCK.seconds
-    asked = spec_of(source, target, spec, settings)
-    ready = make_ready(source, asked, tell)
-    run = fit_linear(ready, watch) if asked.model in ("auto", "linear") else fit_network(ready, watch)
-    seconds = {
-        "read": ready.seconds, **run.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
-        "total": time.perf_counter() - began,
-    }  # fmt: skip
-    run = replace(run, seconds=seconds)
-    run = replace(run, findings=diagnose(run))
-    return run if runs is None else save(run, runs)
+    images = not spec.sql and is_images(source if spec.source == "" else spec.source)
+    ready = make_ready_images(source, spec, tell) if images else make_ready(source, spec, tell)
+    with keeping(spec, ready.examples, runs, progress) as keeper:
+        run = _trained(ready, watch, keeper)
+        seconds = {
+            "read": ready.seconds, **run.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
+            "total": time.perf_counter() - began,
+        }  # fmt: skip
+        run = replace(run, run=keeper.run, seconds=seconds)
+        run = replace(run, findings=diagnose(run))
+        return run if runs is None else save(run, runs)
 
 
-def fit_linear(ready: Ready, watch: Watch | None) -> Run:
+def _trained(ready: Ready | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
+    if isinstance(ready, ReadyImages):
+        return fit_images(ready, watch, keeper)
+    linear = ready.spec.model in ("auto", "linear")
+    return fit_linear(ready, watch, keeper) if linear else fit_network(ready, watch, keeper)
+
+
+def fit_linear(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a linear model trained on a table."""
     if ready.spec.rule in NETWORK_RULES:
         message = f"the rule {ready.spec.rule} is for networks; name a --model such as mlp:64 or another rule"
         raise OptionError(message)
     trained = train(
         ready.examples, ready.spec, ready.prepared.loss, ready.outputs, watch=watch,
-        origin=(ready.prepared.plan.center, ready.prepared.plan.scale),
+        origin=(ready.prepared.plan.center, ready.prepared.plan.scale), keeper=keeper,
     )  # fmt: skip
     return to_run(ready, trained)
 
@@ -148,6 +173,8 @@ def _deviations(examples: Examples) -> Vector:
 def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:
     """Return a PyArrow table: the rows of a source, and next to them the predictions of a run.
 
+    The rows of images are what stood beside them: the names of pictures, the other columns of a Parquet file.
+
     Adds ``prediction`` and, for a probabilistic loss, ``probability CLASS`` for each class. Raises RunError
     for a run that cannot be read, ColumnError for a table without the model's columns.
     """
@@ -156,16 +183,28 @@ def predict(run: Run | str | Path, source: object, *, sql: str | None = None, ru
     if not isinstance(model, LinearModel | NetworkModel):
         message = f'run "{found.run}" holds no model to predict with; fit again'
         raise RunError(message)
-    table = read(None if sql else source, sql=sql)
-    scores = model.scores(table)
-    result = table.arrow
+    result, scores = _scored(model, source, sql)
     added: dict[str, Any] = {"prediction": _arrow_values(model.respond(scores))}
     chances: Matrix | None = model.probabilities(scores)
     if chances is not None:
         added |= {f"probability {name}": _arrow_values(chances[:, k]) for k, name in enumerate(model.classes)}
+    if result is None:
+        return arrow().table(added)
     for name, values in added.items():
         result = result.append_column(_free_name(name, result.column_names), values)
     return result
+
+
+def _scored(model: LinearModel | NetworkModel, source: object, sql: str | None) -> tuple[Any, Matrix]:
+    """Return the rows of a source as a PyArrow table, None where only images lie there, and their scores."""
+    if isinstance(model, NetworkModel) and model.pixels is not None:
+        if sql:
+            message = "this model takes images, and a query gives none; name a file or a folder of them"
+            raise OptionError(message)
+        images = model.read(source)
+        return images.beside, model.scores(images)
+    table = read(None if sql else source, sql=sql)
+    return table.arrow, model.scores(table)
 
 
 def _arrow_values(values: NDArray[Any]) -> Any:

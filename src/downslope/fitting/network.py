@@ -14,6 +14,7 @@ from downslope.models.linear import Objective
 from downslope.models.network import Architecture, parse_model
 from downslope.models.network.model import NetworkModel
 from downslope.records import Curvature, GapKind, Run, Spec
+from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
 from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
@@ -24,7 +25,7 @@ def architecture_of(spec: Spec) -> Architecture:
     return parse_model(spec.model, spec.activation, spec.normalisation, spec.dropout, spec.start)
 
 
-def fit_network(ready: Ready, watch: Watch | None) -> Run:
+def fit_network(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a network trained on a table; raises OptionError for a model that takes images."""
     spec, prepared = ready.spec, ready.prepared
     architecture = architecture_of(spec)
@@ -35,7 +36,7 @@ def fit_network(ready: Ready, watch: Watch | None) -> Run:
     held = None if prepared.holdout is None else inputs_of(prepared.holdout)
     trained = train_network(
         architecture, inputs_of(ready.examples), held, spec, prepared.loss, ready.outputs, huber_delta=delta,
-        watch=watch,
+        watch=watch, keeper=keeper,
     )  # fmt: skip
     model = NetworkModel(
         architecture, trained.arrays, (ready.examples.features,), prepared.loss, prepared.classes, spec.target,

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from downslope.records.run import Run
 from downslope.records.spec import Spec
 from downslope.types import JsonValue
+
+Record = TypeVar("Record")
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -36,6 +38,11 @@ def run_from_json(values: dict[str, JsonValue]) -> Run:
 def record_to_json(record: Any) -> dict[str, JsonValue]:
     """Return any record of this package, a frozen dataclass, as strict JSON values."""
     return cast("dict[str, JsonValue]", _write(type(record), record))
+
+
+def record_from_json(kind: type[Record], values: dict[str, JsonValue]) -> Record:
+    """Return the record of a kind that ``record_to_json`` gave; raises KeyError, TypeError or ValueError."""
+    return cast("Record", _read_record(kind, values))
 
 
 def plain(value: JsonValue) -> JsonValue:

@@ -208,6 +208,9 @@ class Spec:
         5, "looks at the held-out loss without a new lowest before a network stops", low=1, whole=True, group="Stop"
     )
     max_seconds: float | None = setting(None, "most seconds to descend", low=0, open_low=True, none=True, group="Stop")
+    checkpoint_seconds: float = setting(
+        30.0, "seconds between two checkpoints, from which a killed run is resumed; 0 for none", low=0, group="Stop"
+    )
     seed: int = setting(0, "seed of the hold-out and of the order of examples", low=0, whole=True, group="Stop")
     precision: str = setting("auto", "arithmetic on the data", choices=("float32", "float64"), auto=True, group="Stop")
 

@@ -14,6 +14,9 @@ from pathlib import Path
 PARTIAL = ".writing-"
 """How the name of a folder begins that is not whole yet."""
 
+ENDING = ".unfinished"
+"""How the name of a hidden folder ends whose run has not ended."""
+
 LOCK = ".lock"
 """Held shared by every writer while it writes, so that whoever can hold it alone knows all other writers dead."""
 
@@ -25,7 +28,7 @@ def write_whole(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
     leftover, which the next writer removes. Raises FileExistsError where ``parent/name`` is taken, and
     OSError, with nothing left behind, where the disk refuses.
     """
-    _make_folder(parent)
+    make_folder(parent)
     delete_leftovers(parent)
     with _writing(parent):
         partial = parent / f"{PARTIAL}{name}-{secrets.token_hex(4)}"
@@ -35,7 +38,7 @@ def write_whole(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        _sync(parent)
+        sync(parent)
     return parent / name
 
 
@@ -79,7 +82,7 @@ def _lock(parent: Path, *, alone: bool) -> Generator[bool]:
         os.close(handle)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder where there is none; raises NotADirectoryError where a file has its name."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,10 +113,10 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
     for each in folders:
-        _sync(each)
+        sync(each)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Put the names in a folder on disk; Windows does so by itself and cannot open a folder."""
     if sys.platform == "win32":
         return

@@ -12,7 +12,7 @@ from downslope.data.arrow import arrow
 from downslope.errors import InputError, RunError, nearest
 from downslope.records import GapKind, Predictor, Run, StepRecord
 from downslope.records.files import run_from_json
-from downslope.store.directory import PARTIAL
+from downslope.store.directory import ENDING, PARTIAL
 from downslope.store.writing import FORMAT, MODEL, parquet
 from downslope.types import JsonValue
 
@@ -53,8 +53,11 @@ def find(run: str | Path, runs: str | Path = "runs") -> Path:
             raise RunError(message)
         return Path(str(written[-1].path))
     for path in (folder / name, Path(name)):
-        if name and path.is_dir() and not path.name.startswith(PARTIAL):
+        if name and path.is_dir() and not path.name.startswith(PARTIAL) and not path.name.endswith(ENDING):
             return path
+    if name and (folder / f".{name}{ENDING}").is_dir():
+        message = f'run "{name}" under "{folder}" has not ended; take it up with downslope resume {name}'
+        raise RunError(message)
     known = [path.name for path in _directories(folder)]
     message = f'there is no run called "{name}" under "{folder}"{nearest(name, known)}'
     raise RunError(message)

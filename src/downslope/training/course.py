@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.data.blocks import Examples
 from downslope.engines import stepping
@@ -12,7 +15,8 @@ from downslope.engines.arguments import LossShape, Rule, State
 from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of
 from downslope.models.linear import Objective, Point
 from downslope.steps import PLAIN, schedule
-from downslope.types import Indices, Vector
+from downslope.training.checkpoint import Keeper
+from downslope.types import Indices, JsonValue, Vector
 
 LOOKS = 16
 """Times an epoch is looked at, so that divergence is caught while it happens."""
@@ -102,6 +106,17 @@ class Single:
         flat = self.average if self.averaged > 0 else self.weights.astype(np.float64)
         return Point(flat[:-1, None].copy(), flat[-1:].copy())
 
+    def to_checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, JsonValue]]:
+        """Return all that the training remembers, as arrays and JSON."""
+        arrays = {name: getattr(self, name) for name in ("weights", "first", "second", "average")}
+        return arrays, {"averaged": self.averaged, "made": self.updates}
+
+    def restore(self, keeper: Keeper, values: Mapping[str, JsonValue]) -> None:
+        """Go on from what ``to_checkpoint`` gave; raises RunError where the arrays do not fit."""
+        for name, array in keeper.fitting(self.to_checkpoint()[0]).items():
+            setattr(self, name, array)
+        self.averaged, self.updates = values["averaged"], values["made"]
+
 
 class Several:
     """One training of several outputs: one lane."""
@@ -130,3 +145,31 @@ class Several:
     def point(self) -> Point:
         """Return where the training stands, the mean of its iterates once there is one."""
         return self.lanes.point(0, average=True)
+
+    def to_checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, JsonValue]]:
+        """Return all that the training remembers, as arrays and JSON."""
+        return lane_arrays(self.lanes), {"averaged": self.lanes.averaged, "made": self.updates}
+
+    def restore(self, keeper: Keeper, values: Mapping[str, JsonValue]) -> None:
+        """Go on from what ``to_checkpoint`` gave; raises RunError where the arrays do not fit."""
+        self.lanes = lanes_of(self.lanes, keeper, values["averaged"])
+        self.updates = values["made"]
+
+
+LANE_ARRAYS = ("rates", "every", "weights", "first", "second", "updates", "alive", "average")
+
+
+def lane_arrays(lanes: Lanes) -> dict[str, NDArray[Any]]:
+    """Return what lanes remember, by name."""
+    return {f"lanes.{name}": getattr(lanes, name) for name in LANE_ARRAYS}
+
+
+def lanes_of(start: Lanes, keeper: Keeper, averaged: int) -> Lanes:
+    """Return the lanes that a checkpoint holds, as many as were left; raises RunError where they do not fit."""
+    begin = keeper.begin
+    kept = begin.arrays.get("lanes.rates") if begin is not None else None
+    if kept is None or not 0 < kept.size <= start.rates.size:
+        raise keeper.foreign("it holds other learning rates")
+    like = lane_arrays(start.keep(np.arange(kept.size)))
+    found = keeper.fitting(like)
+    return replace(start, averaged=averaged, **{name: found[f"lanes.{name}"] for name in LANE_ARRAYS})

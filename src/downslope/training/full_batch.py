@@ -14,6 +14,7 @@ from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.steps import RuleState, rule_number, schedule, soft_threshold, step
+from downslope.training.checkpoint import Checkpoint, Keeper, point_arrays, point_of
 from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.forecast import steps_still_needed
 from downslope.training.judging import REFRESHED, Judge
@@ -25,6 +26,8 @@ FEW = 4
 """Steps from which on a gap that does not fall shows that the curvature here is not the one the steps meet."""
 LINES = 400
 """Steps recorded one by one; after that, each step that is a whole multiple of a growing stride."""
+KIND = "full-batch"
+"""What its checkpoints call themselves."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Plan:
 
 def descend_full_batch(
     examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature, spec: Spec,
-    log: Logbook, start: Point | None,
+    log: Logbook, start: Point | None, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Step against the whole gradient until the gap is reached, the budget is spent, or the loss grows."""
     rule = "plain" if spec.rule == "auto" else spec.rule
@@ -66,7 +69,7 @@ def descend_full_batch(
     log.counts_updates = True
     plan = Plan(rule, rate, name, spec.warmup, spec.momentum, average, max(int(log.most_passes), 1))
     judge = Judge(examples, objective, moments, metric, log, spec)
-    walk = _Walk(judge, plan, start or Point.zeros(examples.features, objective.outputs))
+    walk = _Walk(judge, plan, start or Point.zeros(examples.features, objective.outputs), keeper)
     descent = walk.run()
     if descent.failed:
         fall = Fall(log.updates, rate, examples.rows, rule, descent.point)
@@ -78,12 +81,31 @@ def descend_full_batch(
 class _Walk:
     """One descent on its way."""
 
-    def __init__(self, judge: Judge, plan: Plan, start: Point) -> None:
-        self.judge, self.plan, self.log = judge, plan, judge.log
+    def __init__(self, judge: Judge, plan: Plan, start: Point, keeper: Keeper) -> None:
+        self.judge, self.plan, self.log, self.keeper = judge, plan, judge.log, keeper
         self.point = self.mean = start
         self.averaged = 0
         self.state = RuleState.zeros((judge.examples.features + 1, judge.objective.outputs))
-        self.seen = engine.evaluate(judge.examples, judge.objective, start)
+        begin = keeper.taken_up(KIND)
+        if begin is not None:
+            self._restore(begin)
+        self.seen = engine.evaluate(judge.examples, judge.objective, self.point)
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between a step and the look at it."""
+        points = point_arrays("point", self.point) | point_arrays("mean", self.mean)
+        rule = {"rule.first": self.state.first, "rule.second": self.state.second}
+        values = {"averaged": self.averaged, "made": self.state.updates, "log": self.log.to_values()}
+        return Checkpoint(KIND, points | rule | self.judge.arrays(), values, tuple(self.log.steps))
+
+    def _restore(self, begin: Checkpoint) -> None:
+        mine = self.to_checkpoint().arrays
+        found = self.keeper.fitting({name: mine[name] for name in mine if not name.startswith("judge")})
+        self.point, self.mean = point_of("point", found), point_of("mean", found)
+        self.averaged = begin.values["averaged"]
+        self.state = RuleState(found["rule.first"], found["rule.second"], begin.values["made"])
+        self.judge.restore(begin.arrays)
+        self.log.restore(begin.values["log"], begin.steps, self.point if begin.steps else None)
 
     def run(self) -> Descent:
         """Step until there is a reason to stop."""
@@ -91,6 +113,7 @@ class _Walk:
             ended = self._look() or self._step()
             if ended is not None:
                 return ended
+            self.keeper.offer(self.to_checkpoint)
 
     @property
     def result(self) -> Point:

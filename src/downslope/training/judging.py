@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from downslope.certificate import certify, has_proof, relative_gap
 from downslope.choices.curvature import Moments
@@ -11,6 +15,7 @@ from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
 from downslope.models.linear import Objective, Point
 from downslope.records import GapKind, Spec
+from downslope.training.checkpoint import Arrays, metric_arrays, metric_of
 from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Metric, inner
 from downslope.training.proximal import proximal_step
@@ -47,6 +52,17 @@ class Judge:
             return
         self.work.metric = metric_at(self.examples, self.objective, point, self.moments, self.seed)
         self.log.passes += (self.moments.sampled or self.examples.rows) / self.examples.rows
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was measured on the way, for a checkpoint."""
+        half = {} if self.work.half is None else {"judge.half": self.work.half}
+        return metric_arrays("judge.metric", self.metric) | half
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on with what ``arrays`` gave."""
+        self.work.metric = metric_of("judge.metric", arrays, self.metric.intercept)
+        half = arrays.get("judge.half")
+        self.work.half = None if half is None else np.array(half)
 
     def gap(self, point: Point, seen: Evaluation) -> float:
         """Return the gap at a point, estimated with the Hessian measured last."""

@@ -25,7 +25,7 @@ class Logbook:
 
     start: F at zero weights. tolerance: the gap to reach. most_passes, most_seconds: the budget. last: the
     last good point, kept for a descent that is stopped by hand. counts_updates: the budget is not in passes.
-    planned: all the updates that were planned are made.
+    planned: all the updates that were planned are made. earlier: seconds before the run was taken up again.
     """
 
     start: float
@@ -39,13 +39,14 @@ class Logbook:
     last: Point | None = None
     counts_updates: bool = False
     planned: bool = False
+    earlier: float = 0.0
     _began: float = field(default_factory=time.perf_counter)
     _rising: int = 0
 
     @property
     def seconds(self) -> float:
-        """Seconds since the descent began."""
-        return time.perf_counter() - self._began
+        """Seconds of descent so far."""
+        return self.earlier + time.perf_counter() - self._began
 
     @property
     def spent(self) -> bool:
@@ -74,6 +75,16 @@ class Logbook:
         last = self.steps[-1].objective if self.steps else self.start
         self._rising = self._rising + 1 if objective > last and objective > self.start else 0
         return self._rising >= RISING
+
+    def to_values(self) -> dict[str, JsonValue]:
+        """Return all but the steps as JSON, for a checkpoint."""
+        return {"passes": self.passes, "updates": self.updates, "seconds": self.seconds, "rising": self._rising}
+
+    def restore(self, values: Mapping[str, JsonValue], steps: tuple[StepRecord, ...], last: Point | None) -> None:
+        """Go on from what ``to_values`` gave; last: the last good point."""
+        self.passes, self.updates, self.earlier = values["passes"], values["updates"], values["seconds"]
+        self._rising, self._began = values["rising"], time.perf_counter()
+        self.steps, self.last = list(steps), last
 
 
 @dataclass(frozen=True)

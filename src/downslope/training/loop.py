@@ -23,13 +23,14 @@ from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
 from downslope.records.figures import figure, plural
 from downslope.training import squared
+from downslope.training.checkpoint import Keeper
 from downslope.training.full_batch import descend_full_batch
 from downslope.training.interior import descend_interior, fits
 from downslope.training.logbook import Descent, Logbook, Training, Watch, passes_still_needed
 from downslope.training.metric import Metric, uniform_metric
 from downslope.training.mini_batch import descend_in_batches
 from downslope.training.refining import refined, refines
-from downslope.training.scaled import ScaledDescent, Stand, descend_cornered
+from downslope.training.scaled import SCALED, ScaledDescent, Stand, descend_cornered
 from downslope.types import JsonValue, Matrix, Vector
 
 PASSES = {"scaled": 1000.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
@@ -108,21 +109,22 @@ def effective_examples(examples: Examples) -> float:
 
 def train(
     examples: Examples, spec: Spec, loss: str, outputs: int = 1, *, watch: Watch | None = None,
-    start: Point | None = None, origin: tuple[Vector, Vector] | None = None,
+    start: Point | None = None, origin: tuple[Vector, Vector] | None = None, keeper: Keeper | None = None,
 ) -> Training:  # fmt: skip
     """Train a linear model on ``examples`` as ``spec`` asks; every ``auto`` is chosen here.
 
     loss: its resolved name. outputs: k. watch: called with each StepRecord as it happens. start: where to
     begin instead of at constant scores. origin: (center, scale) of the number features in original units,
-    for the condition before scaling. A run that diverges is a result: see ``Training.verdict``.
+    for the condition before scaling. keeper: writes checkpoints, and holds the one to go on from. A run that
+    diverges is a result: see ``Training.verdict``.
     """
     with engine.one_blas_thread():
-        return _train(examples, spec, loss, outputs, watch, start, origin)
+        return _train(examples, spec, loss, outputs, watch, start, origin, keeper or Keeper())
 
 
 def _train(
     examples: Examples, spec: Spec, loss: str, outputs: int, watch: Watch | None, start: Point | None,
-    origin: tuple[Vector, Vector] | None,
+    origin: tuple[Vector, Vector] | None, keeper: Keeper,
 ) -> Training:  # fmt: skip
     began = time.perf_counter()
     problem = pose(examples, spec, loss, outputs)
@@ -147,7 +149,7 @@ def _train(
     stopped = False
     try:
         descent, more, settled = _descend(
-            method, examples, objective, moments, metric, shape, spec, log, start, constant
+            method, examples, objective, moments, metric, shape, spec, log, start, constant, keeper
         )
         choices += more
         resolved |= settled
@@ -156,7 +158,7 @@ def _train(
             raise
         stopped = True
         descent = _where_it_stood(log, log.last)
-    seconds = {"choose": chose - began, "descend": time.perf_counter() - chose}
+    seconds = {"choose": chose - began, "descend": log.seconds}
     return _conclude(descent, log, spec, shape, choices, resolved, seconds, stopped)
 
 
@@ -188,34 +190,40 @@ def _budget(spec: Spec, method: str) -> float:
 
 def _descend(
     method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
-    spec: Spec, log: Logbook, first: Point | None, constant: Point,
+    spec: Spec, log: Logbook, first: Point | None, constant: Point, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     if method == "full-batch":
-        return descend_full_batch(examples, objective, moments, metric, shape, spec, log, first)
+        return descend_full_batch(examples, objective, moments, metric, shape, spec, log, first, keeper)
     if method in ("mini-batch", "stochastic"):
-        return descend_in_batches(method, examples, objective, moments, metric, shape, spec, log, first)
-    given, first = first is not None, first or constant
+        return descend_in_batches(method, examples, objective, moments, metric, shape, spec, log, first, keeper)
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]
     if squared.fits(examples, objective):
-        descent = squared.descend_squared(examples, objective, moments, first, log, spec.tolerance)
+        descent = squared.descend_squared(examples, objective, moments, first or constant, log, spec.tolerance)
         if descent.done and refines(examples, objective):
             descent = replace(descent, point=refined(examples, objective, metric, descent.point))
         return descent, choices, settled
     if fits(examples, objective):
         return descend_interior(examples, objective, log, spec.tolerance), choices, settled
     if objective.loss.cornered:
-        width = _corner_width(examples, objective, first)
-        return (
-            descend_cornered(examples, objective, moments, log, spec.seed, first, width, spec.tolerance),
-            choices,
-            settled,
-        )
+        start = first or constant
+        width = _corner_width(examples, objective, start)
+        descent = descend_cornered(examples, objective, moments, log, spec.seed, start, width, spec.tolerance)
+        return descent, choices, settled
+    return _descend_smoothly(examples, objective, moments, metric, spec, log, first, constant, keeper), choices, settled
+
+
+def _descend_smoothly(
+    examples: Examples, objective: Objective, moments: Moments, metric: Metric, spec: Spec, log: Logbook,
+    first: Point | None, constant: Point, keeper: Keeper,
+) -> Descent:  # fmt: skip
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
-    stand = work.evaluate(first)
-    if objective.loss.name == "huber" and not given and moments.matrix is not None:
+    if keeper.taken_up(SCALED) is not None:
+        return work.resume(keeper, spec.tolerance)
+    stand = work.evaluate(first or constant)
+    if objective.loss.name == "huber" and first is None and moments.matrix is not None:
         stand = _from_least_squares(work, stand, moments.matrix)
-    return work.run(stand, spec.tolerance), choices, settled
+    return work.run(stand, spec.tolerance, keeper)
 
 
 def _from_least_squares(work: ScaledDescent, stand: Stand, moments: Matrix) -> Stand:

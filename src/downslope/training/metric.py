@@ -118,6 +118,11 @@ class Memory:
         if bend > 1e-12 * np.sqrt(inner(step, step) * inner(change, change)):
             self._pairs.append((step, change, 1.0 / bend))
 
+    @property
+    def pairs(self) -> list[tuple[Point, Point]]:
+        """The pairs remembered, oldest first."""
+        return [(step, change) for step, change, _ in self._pairs]
+
     def forget(self) -> None:
         """Drop all pairs."""
         self._pairs.clear()

@@ -7,9 +7,12 @@ batches, and are halved as the run goes on: the best lane is not found before th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.curvature import Moments
@@ -22,7 +25,8 @@ from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
 from downslope.steps import rule_number
-from downslope.training.course import Course, trainer_of
+from downslope.training.checkpoint import Checkpoint, Keeper, point_arrays, point_of
+from downslope.training.course import Course, lane_arrays, lanes_of, trainer_of
 from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.forecast import epochs_still_needed
 from downslope.training.judging import REFRESHED, Judge
@@ -32,13 +36,15 @@ from downslope.types import JsonValue, Vector
 
 HALVINGS = (0.05, 0.2, 0.5, 0.8)
 """Shares of the run after which the worse half of the lanes is dropped; at the end the best one stays."""
+KINDS = ("batches at one rate", "batches at several rates")
+"""What the checkpoints call themselves."""
 
 __all__ = ["Course", "descend_in_batches", "trainer_of"]
 
 
 def descend_in_batches(
     method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
-    spec: Spec, log: Logbook, start: Point | None,
+    spec: Spec, log: Logbook, start: Point | None, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
     ready = standardised(examples)
@@ -46,7 +52,7 @@ def descend_in_batches(
     rule = rule_number("plain" if spec.rule == "auto" else spec.rule)
     batch = 1
     if method == "mini-batch":
-        batch = _batch_size(ready, objective, rule, spec, choices)
+        batch = _batch_size(ready, objective, rule, spec, choices, keeper)
     epochs = max(1, math.ceil(log.most_passes))
     log.counts_updates = True
     average = spec.average is True
@@ -57,13 +63,13 @@ def descend_in_batches(
     judge = Judge(ready, objective, moments, metric, log, spec)
     point = start or Point.zeros(examples.features, objective.outputs)
     if isinstance(spec.learning_rate, str):
-        race = _Race(course, judge, candidate_rates(shape, RULES[rule]), point)
+        race = _Race(course, judge, candidate_rates(shape, RULES[rule]), point, keeper)
         descent = race.run()
         choices.append(race.choice())
         rate = race.best.rate
     else:
         rate = float(spec.learning_rate)
-        descent = _run(course, judge, rate, point)
+        descent = _Single(course, judge, rate, point, keeper).run()
     if descent.failed:
         fall = Fall(log.updates, rate, batch, RULES[rule], descent.point)
         message = explain_divergence(fall, ready, objective, shape, moments, metric, spec)
@@ -75,41 +81,88 @@ def descend_in_batches(
     return descent, choices, settled
 
 
-def _batch_size(examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice]) -> int:
+def _batch_size(
+    examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice], keeper: Keeper
+) -> int:
     if not isinstance(spec.batch_size, str):
         return min(int(spec.batch_size), examples.rows)
-    choice = choose_batch_size(examples, objective, rule, spec.momentum, spec.seed)
+    choice = keeper.choose("batch_size", lambda: choose_batch_size(examples, objective, rule, spec.momentum, spec.seed))
     choices.append(choice)
     return min(int(choice.value), examples.rows)
 
 
-def _run(course: Course, judge: Judge, rate: float, start: Point) -> Descent:
-    """Run with one learning rate."""
-    log = judge.log
-    trainer = trainer_of(course, rate, log.start, start)
-    looks = _Looks(course, judge)
-    point, reached = start, log.start
-    for epoch in range(course.epochs):
+class _Place:
+    """How far through its epochs a run in batches has come: all whole epochs before, and pieces of this one."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.epoch = self.piece = 0
+
+    def epochs(self) -> Iterator[int]:
+        """Go through the epochs that are left."""
+        while self.epoch < self.course.epochs:
+            yield self.epoch
+            self.epoch, self.piece = self.epoch + 1, 0
+
+    def pieces(self) -> Iterator[tuple[int, int, int]]:
+        """Go through the pieces left of this epoch, as (index, begin, end)."""
+        edges = self.course.pieces()
+        while self.piece < len(edges):
+            begin, end = edges[self.piece]
+            self.piece += 1
+            yield self.piece - 1, begin, end
+
+
+class _Single:
+    """One training with the learning rate given."""
+
+    def __init__(self, course: Course, judge: Judge, rate: float, start: Point, keeper: Keeper) -> None:
+        self.course, self.log, self.rate, self.keeper = course, judge.log, rate, keeper
+        self.place = _Place(course)
+        self.trainer = trainer_of(course, rate, judge.log.start, start)
+        self.looks = _Looks(course, judge)
+        self.point, self.reached = start, judge.log.start
+        begin = keeper.taken_up(KINDS[0])
+        if begin is not None:
+            self.trainer.restore(keeper, begin.values)
+            self.point, self.reached = point_of("point", begin.arrays), float(begin.values["reached"])
+            self.looks.restore(begin, self.place, self.point)
+
+    def run(self) -> Descent:
+        """Run the epochs that are left."""
+        for epoch in self.place.epochs():
+            ended = self._epoch(epoch)
+            if ended is not None:
+                return ended
+            if self.log.spent:
+                break
+        return self.looks.conclude(self.point, self.reached)
+
+    def _epoch(self, epoch: int) -> Descent | None:
+        course, log, trainer = self.course, self.log, self.trainer
         rows = order(course.examples.rows, course.seed, epoch)
         trainer.averaging = course.average and epoch >= course.averaging_from
-        for begin, end in course.pieces():
+        for _, begin, end in self.place.pieces():
             mean_loss, whole = trainer.advance(rows, begin, end)
             log.updates = trainer.updates
             log.passes += (end - begin) / course.examples.rows
             if not whole or not _bearable(mean_loss, log):
                 log.updates += 0 if whole else 1
-                return _fallen(point, reached)
+                return _fallen(self.point, self.reached)
             if log.seconds >= log.most_seconds:
                 break
-        ended, value = looks.judge(trainer.point(), rate * float(course.share(trainer.updates - 1, 1)[0]))
+            self.keeper.offer(self.to_checkpoint)
+        ended, value = self.looks.judge(trainer.point(), self.rate * float(course.share(trainer.updates - 1, 1)[0]))
         if not _bearable(value, log):
-            return _fallen(point, reached)
-        point, reached = trainer.point(), value
-        if ended is not None:
-            return ended
-        if log.spent:
-            break
-    return looks.conclude(point, reached)
+            return _fallen(self.point, self.reached)
+        self.point, self.reached = trainer.point(), value
+        return ended
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between two pieces."""
+        arrays, values = self.trainer.to_checkpoint()
+        arrays |= point_arrays("point", self.point)
+        return self.looks.to_checkpoint(KINDS[0], arrays, values | {"reached": self.reached}, self.place)
 
 
 def _bearable(objective: float, log: Logbook) -> bool:
@@ -147,6 +200,24 @@ class _Looks:
         ended = judge.proof(point, rate) if self.to_prove <= judge.tolerance else None
         return ended, seen.objective if ended is None else ended.objective
 
+    def to_checkpoint(
+        self, kind: str, arrays: dict[str, NDArray[Any]], values: dict[str, JsonValue], place: _Place
+    ) -> Checkpoint:
+        """Return a checkpoint of what is given, of the looks and of the log."""
+        mine = {
+            "epoch": place.epoch, "piece": place.piece, "looks": self.count, "to_prove": self.to_prove,
+            "log": self.log.to_values(),
+        }  # fmt: skip
+        return Checkpoint(kind, arrays | self.judging.arrays(), values | mine, tuple(self.log.steps))
+
+    def restore(self, begin: Checkpoint, place: _Place, last: Point) -> None:
+        """Go on from what ``to_checkpoint`` gave."""
+        values = begin.values
+        place.epoch, place.piece, self.count = values["epoch"], values["piece"], values["looks"]
+        self.to_prove = values["to_prove"]
+        self.judging.restore(begin.arrays)
+        self.log.restore(values["log"], begin.steps, last if begin.steps else None)
+
     def conclude(self, point: Point, objective: float) -> Descent:
         """Return the end of a run whose budget is spent, and what it would have needed."""
         course, log = self.course, self.log
@@ -174,8 +245,9 @@ class _Race:
     leaves in the last iterate will go as the rate falls, and should not count against it.
     """
 
-    def __init__(self, course: Course, judge: Judge, rates: Vector, start: Point) -> None:
-        self.course, self.log = course, judge.log
+    def __init__(self, course: Course, judge: Judge, rates: Vector, start: Point, keeper: Keeper) -> None:
+        self.course, self.log, self.keeper = course, judge.log, keeper
+        self.place = _Place(course)
         limit = EXPLODED * max(self.log.start, 1e-300)
         self.lanes = Lanes.start(
             course.examples, course.objective, rates, course.rule, course.momentum, None, limit, start
@@ -185,10 +257,31 @@ class _Race:
         self.best = Leader(math.inf, start, float(rates[0]))
         self.evidence: dict[float, dict[str, JsonValue]] = {}
         self.updates = 0
+        begin = keeper.taken_up(KINDS[1])
+        if begin is not None:
+            self._restore(begin)
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between two pieces."""
+        best = self.best
+        arrays = lane_arrays(self.lanes) | point_arrays("best", best.point)
+        values: dict[str, JsonValue] = {
+            "averaged": self.lanes.averaged, "made": self.updates, "best_rate": best.rate,
+            "best_objective": best.objective, "evidence": list(self.evidence.values()),
+        }  # fmt: skip
+        return self.looks.to_checkpoint(KINDS[1], arrays, values, self.place)
+
+    def _restore(self, begin: Checkpoint) -> None:
+        values = begin.values
+        self.lanes = lanes_of(self.lanes, self.keeper, values["averaged"])
+        self.updates = values["made"]
+        self.best = Leader(values["best_objective"], point_of("best", begin.arrays), values["best_rate"])
+        self.evidence = {each["learning_rate"]: each for each in values["evidence"]}
+        self.looks.restore(begin, self.place, self.best.point)
 
     def run(self) -> Descent:
-        """Run the epochs; return the descent of the best lane."""
-        for epoch in range(self.course.epochs):
+        """Run the epochs that are left; return the descent of the best lane."""
+        for epoch in self.place.epochs():
             ended = self._epoch(epoch)
             if ended is not None:
                 return ended
@@ -202,9 +295,9 @@ class _Race:
         averaging = course.average and epoch >= course.averaging_from
         look = epoch + 1 in self.halvings or last or lanes.rates.size == 1
         rows = order(course.examples.rows, course.seed, epoch)
-        pieces = course.pieces()
-        for index, (begin, end) in enumerate(pieces):
-            middle = index == len(pieces) // 2 and look and not last and lanes.rates.size > 1
+        half = len(course.pieces()) // 2
+        for index, begin, end in self.place.pieces():
+            middle = index == half and look and not last and lanes.rates.size > 1
             if lanes.averaged < 0 and (averaging or middle):
                 lanes.averaged = 0
             share = course.share(self.updates, -(-(end - begin) // course.batch))
@@ -214,6 +307,8 @@ class _Race:
             if not lanes.alive.any() or log.seconds >= log.most_seconds:
                 look = True
                 break
+            log.updates = self.updates
+            self.keeper.offer(self.to_checkpoint)
         log.updates = self.updates
         if not look:
             return None

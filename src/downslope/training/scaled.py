@@ -20,11 +20,12 @@ from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
 from downslope.models.linear import Objective, Point
 from downslope.records import GapKind
+from downslope.training.checkpoint import Checkpoint, Keeper, metric_arrays, metric_of, point_arrays, point_of
 from downslope.training.logbook import Descent, Logbook
 from downslope.training.metric import Memory, Metric, inner, joins, joint_metric, moved, weighted_metric
 from downslope.training.proximal import proximal_step
 from downslope.training.squared import fits, half_inverse
-from downslope.types import Matrix
+from downslope.types import JsonValue, Matrix
 
 ARMIJO = 1e-4
 """Share of the predicted decrease that a step must reach (Nocedal and Wright 2006, eq. 3.4)."""
@@ -45,6 +46,8 @@ DOUBT = 0.7
 """Share of what a proof was worse than its forecast by, that the next forecast is held to."""
 SLOW = 0.25
 """A pass that leaves more than this share of the distance is slow enough to think of a new Hessian."""
+SCALED = "scaled"
+"""What the checkpoints call themselves."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,41 @@ class ScaledDescent:
             distance = max(distance, self.drops[1] * ratio / (1.0 - ratio))
         return distance
 
-    def run(self, stand: Stand, tolerance: float) -> Descent:
+    def run(self, stand: Stand, tolerance: float, keeper: Keeper | None = None) -> Descent:
         """Step until the gap is at most ``tolerance``, the budget is spent, or F can tell no more."""
-        distance = self.estimate(stand)
-        length = 1.0
+        return self._run(stand, self.estimate(stand), 1.0, tolerance, keeper or Keeper())
+
+    def resume(self, keeper: Keeper, tolerance: float) -> Descent:
+        """Go on from a checkpoint of ``run``; raises RunError where it does not fit."""
+        begin = keeper.begin
+        assert begin is not None
+        values = begin.values
+        like = point_arrays("point", Point.zeros(self.examples.features, self.objective.outputs))
+        point = point_of("point", keeper.fitting(like))
+        self.metric = metric_of("metric", begin.arrays, self.metric.intercept)
+        for index in range(values["pairs"]):
+            self.memory.remember(point_of(f"step.{index}", begin.arrays), point_of(f"change.{index}", begin.arrays))
+        self.drops.extend(values["drops"])
+        self.doubt, self.age, self.patience = values["doubt"], values["age"], values["patience"]
+        self.half = begin.arrays.get("half")
+        stand = self.evaluate(point)
+        self.log.restore(values["log"], begin.steps, point)
+        return self._run(stand, values["distance"], values["length"], tolerance, keeper)
+
+    def to_checkpoint(self, stand: Stand, distance: float, length: float) -> Checkpoint:
+        """Return the whole state, between a step and the look at it."""
+        arrays = point_arrays("point", stand.point) | metric_arrays("metric", self.metric)
+        for index, (step, change) in enumerate(self.memory.pairs):
+            arrays |= point_arrays(f"step.{index}", step) | point_arrays(f"change.{index}", change)
+        if self.half is not None:
+            arrays["half"] = self.half
+        values: dict[str, JsonValue] = {
+            "pairs": len(self.memory.pairs), "drops": list(self.drops), "doubt": self.doubt, "age": self.age,
+            "patience": self.patience, "distance": distance, "length": length, "log": self.log.to_values(),
+        }  # fmt: skip
+        return Checkpoint(SCALED, arrays, values, tuple(self.log.steps))
+
+    def _run(self, stand: Stand, distance: float, length: float, tolerance: float, keeper: Keeper) -> Descent:
         while True:
             gap = relative_gap(distance, self.log.start, stand.seen.objective)
             self.log.note(
@@ -138,6 +172,8 @@ class ScaledDescent:
                 self.patience = min(2 * self.patience, MOST_PATIENCE) if self.age <= self.patience else 1
                 self.rebuild(stand.point)
                 distance = self._distance(stand)
+            here, left, step = stand, distance, length
+            keeper.offer(lambda here=here, left=left, step=step: self.to_checkpoint(here, left, step))
 
     def _maybe_end(self, stand: Stand, distance: float, gap: float, tolerance: float) -> Descent | None:
         if self.log.spent:

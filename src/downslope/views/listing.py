@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from downslope.records import Run
-from downslope.records.figures import duration, figure
+from downslope.records.figures import duration, figure, plural
 from downslope.records.scores import SCORES
 from downslope.views.after import TONES, score, score_label
 from downslope.views.parts import Section, Table, Text, Tone, texts
@@ -27,14 +27,42 @@ class Unreadable(Protocol):
         ...
 
 
-def listing(runs: Sequence[Run | Unreadable]) -> tuple[Section, ...]:
-    """Return the table of runs, and below it the ones that cannot be read with the reason."""
+class Unended(Protocol):
+    """A run that has not ended: as far as its last checkpoint tells."""
+
+    @property
+    def run(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def updates(self) -> int | None:
+        """Updates at the last checkpoint, None before the first."""
+        ...
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of descent at the last checkpoint, None before the first."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """True while a process is training it."""
+        ...
+
+
+def listing(runs: Sequence[Run | Unreadable], unended: Sequence[Unended] = ()) -> tuple[Section, ...]:
+    """Return the table of runs, below it the ones that have not ended, and the unreadable ones with the reason."""
     whole = [run for run in runs if isinstance(run, Run)]
     broken = [Text(f"{run.run}: {run.problem}", Tone.BAD) for run in runs if not isinstance(run, Run)]
     heads = ("run", "target", "method", "verdict", "gap", "held out", "time")
     rows = tuple(_row(run) for run in whole)
     table = Table(heads, rows, right=frozenset({4, 6}), spare=(6, 2, 1))
-    sections = (Section("Runs", (table,) if rows else ()), Section("Cannot be read", tuple(broken)))
+    sections = (
+        Section("Runs", (table,) if rows else ()),
+        Section("Not ended", tuple(Text(_unended(each), Tone.WARN) for each in unended)),
+        Section("Cannot be read", tuple(broken)),
+    )
     return tuple(section for section in sections if section.parts)
 
 
@@ -46,6 +74,14 @@ def _row(run: Run) -> tuple[Text, ...]:
         Text(run.verdict.value, TONES[run.verdict]),
         *texts(gap, _held_out(run), duration(seconds) if math.isfinite(seconds) else "–"),
     )
+
+
+def _unended(run: Unended) -> str:
+    so_far = "before its first checkpoint"
+    if run.updates is not None and run.seconds is not None:
+        so_far = f"{plural(run.updates, 'update')}, {duration(run.seconds)}"
+    state = "being trained now" if run.running else f"cut short; downslope resume {run.run} takes it up"
+    return f"{run.run}: {so_far}; {state}"
 
 
 def _held_out(run: Run) -> str:

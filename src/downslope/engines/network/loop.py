@@ -159,13 +159,12 @@ def _gradient(
 
 
 def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int) -> State:
-    """Return the state before the first step; the weights are copied, for a program takes its state over."""
-    weights = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), weights)
-    statistics = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), statistics)
-    return State(
+    """Return the state before the first step, each leaf in memory of its own, for a program takes its state over."""
+    state = State(
         weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
         jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
     )  # fmt: skip
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
 
 
 def as_lanes(state: State, count: int) -> State:

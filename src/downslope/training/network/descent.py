@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +36,7 @@ from downslope.models.linear import Objective
 from downslope.models.network.layers import Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
 from downslope.records.figures import figure, plural
+from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import Course, Order
 from downslope.training.network.scaling import TargetScale
@@ -46,6 +50,11 @@ EXPLODED = 1e3
 """A batch loss this many times that of the start ends a lane."""
 RETRIES = 3
 """Times that a run whose rate was chosen here goes back to its best weights with half the rate."""
+KIND = "network"
+"""What its checkpoints call themselves."""
+TOLD = ("updates", "chosen", "best", "best_update", "waited", "retries")
+LISTS = ("rates", "raced", "evidence")
+"""The fields of ``Progress`` that a checkpoint holds as JSON."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +113,12 @@ class NetworkDescent:
 
     def __init__(
         self, problem: NetworkProblem, course: Course, rule: tuple[str, Rule], rates: Vector, *, patience: int,
-        max_seconds: float, clip: float | None, pieces: int, watch: Watch | None,
+        max_seconds: float, clip: float | None, pieces: int, watch: Watch | None, keeper: Keeper | None = None,
     ) -> None:  # fmt: skip
-        """Place the training at its start. rates: to race, highest first, or the one given."""
+        """Place the training at its start, or where the keeper's checkpoint stands.
+
+        rates: to race, highest first, or the one given. Raises RunError for a checkpoint of another model.
+        """
         self.problem, self.course, self.watch = problem, course, watch
         self.rule_name, self.rule = rule
         self.patience, self.max_seconds, self.clip, self.pieces = patience, max_seconds, clip, pieces
@@ -116,13 +128,44 @@ class NetworkDescent:
         self.progress = Progress(rates=[float(each) for each in rates])
         first = first_state(problem.weights, self.rule, problem.network.statistics, course.seed)
         self.state: State = as_lanes(first, rates.size) if rates.size > 1 else first
-        self.best: tuple[Tree, Statistics] = (problem.weights, problem.network.statistics)
+        # A copy: the compiled steps reuse the memory of the state that they are given.
+        self.best: tuple[Tree, Statistics] = jax.tree.map(np.array, (problem.weights, problem.network.statistics))
         if rates.size == 1:
             self.progress.chosen = float(rates[0])
         self._order = Order(course)
         self._programs: dict[bool, Program] = {}
         self._step_seconds = math.nan
         self._began = time.perf_counter()
+        self.keeper = keeper or Keeper()
+        begin = self.keeper.taken_up(KIND)
+        if begin is not None:
+            self._restore(begin)
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between two chunks."""
+        progress = self.progress
+        log = {"updates": progress.updates, "seconds": self.seconds}
+        told = {name: getattr(progress, name) for name in (*TOLD, *LISTS)}
+        arrays = named_leaves("state", self.state) | named_leaves("best", self.best)
+        return Checkpoint(KIND, arrays, told | {"log": log}, tuple(progress.steps))
+
+    def _restore(self, begin: Checkpoint) -> None:
+        progress, told = self.progress, begin.values
+        for name in TOLD:
+            setattr(progress, name, told[name])
+        for name in LISTS:
+            setattr(progress, name, list(told[name]))
+        progress.seconds, progress.steps = told["log"]["seconds"], list(begin.steps)
+        first = first_state(self.problem.weights, self.rule, self.problem.network.statistics, self.course.seed)
+        like = as_lanes(first, len(progress.rates)) if self.racing else first
+        self.state = self._leaves_like("state", like)
+        self.best = self._leaves_like("best", self.best)
+
+    def _leaves_like(self, name: str, like: Tree) -> Tree:
+        """Return a tree of the checkpoint's arrays, copied: the compiled steps reuse the memory of a state."""
+        found = self.keeper.fitting(named_leaves(name, like))
+        leaves = [jnp.array(array, copy=True) for array in found.values()]
+        return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
     @property
     def racing(self) -> bool:
@@ -148,6 +191,7 @@ class NetworkDescent:
                 ended = self.advance()
                 if ended is not None:
                     return ended
+                self.keeper.offer(self.to_checkpoint)
         except KeyboardInterrupt:
             if not self.progress.steps:
                 raise
@@ -193,7 +237,8 @@ class NetworkDescent:
             progress.raced = [0.0] * len(progress.rates)
         if first < count:
             late = np.where(np.isfinite(chunk.losses[:, first:]), chunk.losses[:, first:], np.inf)
-            progress.raced = [total + float(more) for total, more in zip(progress.raced, late.sum(axis=1), strict=True)]
+            # One after another: a sum that does not depend on where the chunks were cut.
+            progress.raced = np.cumsum(np.column_stack([progress.raced, late]), axis=1)[:, -1].tolist()
         progress.updates += count
         leader = int(np.argmin(progress.raced)) if np.isfinite(progress.raced).any() else len(progress.rates) - 1
         self._note(chunk.losses[leader], chunk.norms[leader], progress.rates[leader], lanes=len(progress.rates))
@@ -244,9 +289,7 @@ class NetworkDescent:
         value = self.loss_on(weights, self.state.statistics, held)
         if value < progress.best:
             progress.best, progress.best_update, progress.waited = value, progress.updates, 0
-            import jax
-
-            self.best = jax.tree.map(np.asarray, (weights, self.state.statistics))
+            self.best = jax.tree.map(np.array, (weights, self.state.statistics))
         else:
             progress.waited += 1
         return value
@@ -313,3 +356,8 @@ class NetworkDescent:
             f"; halved {plural(self.progress.retries, 'time')} where it diverged later" if self.progress.retries else ""
         )
         return Choice("learning_rate", self.progress.chosen, reason + halved, tuple(self.progress.evidence))
+
+
+def named_leaves(name: str, tree: Tree) -> dict[str, NDArray[Any]]:
+    """Return own copies of the leaves of a tree, in their order, under a name."""
+    return {f"{name}.{index}": np.array(leaf) for index, leaf in enumerate(jax.tree.leaves(tree))}

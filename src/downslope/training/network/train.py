@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from downslope.losses import make_loss
 from downslope.models.network.grammar import Architecture
 from downslope.records import Choice, Spec, StepRecord, Verdict
+from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import course_of
 from downslope.training.network.scaling import TargetScale, scale_target
@@ -76,12 +77,13 @@ class NetworkTraining:
 
 def train_network(
     architecture: Architecture, train: NetworkInputs, held: NetworkInputs | None, spec: Spec, loss_name: str,
-    outputs: int, *, huber_delta: float = 1.0, watch: Watch | None = None,
+    outputs: int, *, huber_delta: float = 1.0, watch: Watch | None = None, keeper: Keeper | None = None,
 ) -> NetworkTraining:  # fmt: skip
     """Train a network as ``spec`` asks; every ``auto`` is chosen here.
 
     loss_name: resolved. outputs: k. held: examples that the network does not learn from, whose loss says when to
-    stop. A run that diverges is a result: see ``NetworkTraining.verdict``.
+    stop. keeper: writes checkpoints, and holds the one to go on from. A run that diverges is a result: see
+    ``NetworkTraining.verdict``.
     """
     import jax
 
@@ -111,7 +113,7 @@ def train_network(
     problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
     descent = NetworkDescent(
         problem, course, (name, rule_of(name, spec.momentum, spec.weight_decay)), rates, patience=spec.patience,
-        max_seconds=spec.max_seconds or math.inf, clip=spec.clip, pieces=spec.pieces, watch=watch,
+        max_seconds=spec.max_seconds or math.inf, clip=spec.clip, pieces=spec.pieces, watch=watch, keeper=keeper,
     )  # fmt: skip
     chose = time.perf_counter()
     ended = descent.run()
@@ -126,7 +128,7 @@ def train_network(
     }  # fmt: skip
     if loss_name == "huber":
         resolved["huber_delta"] = huber_delta
-    seconds = {"choose": chose - began, "descend": time.perf_counter() - chose}
+    seconds = {"choose": chose - began, "descend": descent.seconds}
     return NetworkTraining(
         arrays_of(ended.weights, ended.statistics), scale, ended.verdict, ended.message,
         descent.start * scale.objective, objective, course.passes(progress.updates), progress.updates,

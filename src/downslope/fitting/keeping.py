@@ -1,0 +1,94 @@
+"""A run kept on disk while it is on its way, so that it can be taken up again after a kill."""
+
+from __future__ import annotations
+
+import glob
+import os
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.errors import InputError, RunError
+from downslope.records import Spec
+from downslope.store import Progress, begin
+from downslope.training.checkpoint import Checkpoint, Keeper
+
+
+@contextmanager
+def keeping(
+    spec: Spec, examples: Examples, runs: str | Path | None, progress: Progress | None = None
+) -> Generator[Keeper]:
+    """Keep a run on disk until the block ends.
+
+    spec: what was asked. examples: what it is trained on. runs: the folder of runs, or None. progress: of a run taken
+    up again.
+
+    What was kept is removed once the block is done, and where the caller made a mistake. Whatever else stops it leaves
+    the last checkpoint in place, if there was one. Raises RunError where the examples are not those of the checkpoint.
+    """
+    fresh = progress is None
+    if progress is None:
+        if runs is None or not spec.checkpoint_seconds:
+            yield Keeper()
+            return
+        progress = begin(runs, spec, source_print(spec))
+    known = [] if progress.data is None else [progress.data]
+    if known and known[0] != examples_print(examples):
+        progress.keep()
+        message = f'the data of run "{progress.run}" has changed since its last checkpoint; fit again'
+        raise RunError(message)
+
+    def write(checkpoint: Checkpoint) -> None:
+        known[:] = known or [examples_print(examples)]
+        progress.write(checkpoint, known[0])
+
+    try:
+        yield Keeper(
+            progress.run, spec.checkpoint_seconds, write, progress.settle, progress.checkpoint, progress.settled
+        )
+    except BaseException as error:
+        if fresh and (isinstance(error, InputError) or not known):
+            progress.remove()
+        progress.keep()
+        raise
+    progress.remove()
+
+
+def source_print(spec: Spec) -> str:
+    """Return a fingerprint of the files of a source: their names, sizes and times; "" where it is no file."""
+    digest, files = sha256(), 0
+    for path in [*_files_of(spec.source), *_files_of(spec.target, alone=True)]:
+        seen = path.stat()
+        digest.update(f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        files += 1
+    return digest.hexdigest() if files else ""
+
+
+def _files_of(place: str, *, alone: bool = False) -> list[Path]:
+    """Return the files that a path, glob or folder means, hidden ones left out. alone: one file, or nothing."""
+    path = os.path.expanduser(place)
+    if os.path.isfile(path):
+        return [Path(path)]
+    if alone or not place:
+        return []
+    if os.path.isdir(path):
+        return sorted(Path(where, each) for where, _, names in os.walk(path) for each in names if each[0] != ".")
+    return sorted(Path(each) for each in glob.glob(path, recursive=True) if os.path.isfile(each))
+
+
+def examples_print(examples: Examples) -> int:
+    """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, targets and weights."""
+    arrays = [each for block in examples for each in (block.numbers, block.codes)]
+    arrays += [examples.target] if examples.weights is None else [examples.target, examples.weights]
+    sum_so_far = 0
+    for array in arrays:
+        sum_so_far = zlib.crc32(f"{array.dtype.str} {array.shape}".encode(), sum_so_far)
+        content: Any = memoryview(cast("Any", np.ascontiguousarray(array))).cast("B") if array.size else b""
+        sum_so_far = zlib.crc32(content, sum_so_far)
+    return sum_so_far

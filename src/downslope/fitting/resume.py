@@ -1,0 +1,45 @@
+"""Take up a run that was cut short, as if it had not been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from downslope.errors import RunError
+from downslope.fitting.fit import Watch, carry_out
+from downslope.fitting.keeping import source_print
+from downslope.fitting.ready import Tell
+from downslope.records import Run
+from downslope.store import Progress, take_up
+
+
+def resume(
+    run: str | Path, runs: str | Path = "runs", *, source: object = None, watch: Watch | None = None,
+    tell: Tell | None = None,
+) -> Run:  # fmt: skip
+    """Take up a run from its last checkpoint and return it, saved whole.
+
+    Its weights are those of the run never cut short, bit for bit, and its record goes on where it stopped. run: its
+    name under ``runs``, its folder, or ``latest``. source: the table again, for a run on arrays in Python, which were
+    not kept. watch, tell: as in ``fit``. Raises RunError for a run that has ended or that another process is at, for a
+    damaged checkpoint or one from another model, and where the data has changed.
+    """
+    progress = take_up(run, runs)
+    try:
+        _check_source(progress, source)
+        return carry_out(source, progress.spec, progress.folder.parent, watch, tell, progress)
+    finally:
+        progress.keep()
+
+
+def _check_source(progress: Progress, source: object) -> None:
+    spec = progress.spec
+    if not spec.source and not spec.sql and source is None:
+        message = (
+            f'run "{progress.run}" was trained on arrays in Python, which were not kept; call resume with source= and '
+            "the same arrays"
+        )
+        raise RunError(message)
+    found = source_print(spec)
+    if found and found != progress.source:
+        message = f'"{spec.source}" has changed since run "{progress.run}" began, so it cannot go on; fit again'
+        raise RunError(message)
