@@ -21,11 +21,11 @@ from downslope.cli.running import run as command
 from downslope.data.images import prepare_images, read_images
 from downslope.data.images.memory import available_bytes
 from downslope.errors import ColumnError, InputError, OptionError, RunError, SourceError, TargetError
-from downslope.fitting import fit, predict
+from downslope.fitting import fit, predict, resume
 from downslope.fitting.images import check_training_memory
 from downslope.models.network import parse_model
 from downslope.models.network.model import NetworkModel
-from downslope.records import DataSummary, Run, Spec, Verdict
+from downslope.records import DataSummary, Run, Spec, StepRecord, Verdict
 from downslope.store import load
 
 QUICK: dict[str, Any] = {"runs": None, "epochs": 1, "learning_rate": 0.01}
@@ -234,6 +234,29 @@ def test_a_folder_of_colour_pictures_needs_no_target(tmp_path: Path, capsys: pyt
     grey.mkdir()
     Image.fromarray(np.full((40, 50), 100, np.uint8)).save(grey / "1.png")
     assert predict("latest", grey, runs=runs).num_rows == 1
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_run_cut_short_is_taken_up_to_the_same_weights(trained: Trained, tmp_path: Path, stored: bool) -> None:
+    source, target = (str(trained.images), str(trained.labels)) if stored else digits()
+    settings: dict[str, Any] = {"model": "linear", "learning_rate": 0.01, "epochs": 2, "checkpoint_seconds": 1e-9}
+    whole = fit(source, target, runs=None, **settings)
+
+    def watch(step: StepRecord) -> None:
+        if step.update >= 23:
+            raise Cut
+
+    with pytest.raises(Cut):
+        fit(source, target, runs=tmp_path, watch=watch, **settings)
+    again = resume("latest", tmp_path, source=None if stored else (source, target))
+    assert again.updates == whole.updates
+    for name, array in model_of(whole).arrays.items():
+        np.testing.assert_array_equal(model_of(again).arrays[name], array)
+    assert [each.update for each in again.steps] == sorted({each.update for each in again.steps})
 
 
 def test_a_class_may_count_for_more() -> None:
