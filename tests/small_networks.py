@@ -31,8 +31,8 @@ class Small:
 
 def small(
     model: str = "mlp:5,4", activation: str = "tanh", rows: int = 150, features: int = 6, outputs: int = 3,
-    l2: float = 0.01, normalisation: str = "none", weighted: bool = False, double: bool = True, at_once: int = 64,
-    shape: tuple[int, ...] | None = None, seed: int = 0,
+    l2: float = 0.01, normalisation: str = "none", weighted: bool = False, double: bool = True,
+    at_once: int | None = 64, shape: tuple[int, ...] | None = None, seed: int = 0,
 ) -> Small:  # fmt: skip
     """Return a network with He weights on random examples, of classes or of a number."""
     rng = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def small(
     data = on_device(numbers, None, target.astype(np.float64), each)
     loss: Loss = Softmax() if outputs > 1 else Squared()
     landscape = network_landscape(rest, loss, l2, weights, network.statistics, data)
-    landscape.at_once = at_once
+    landscape.at_once = at_once or landscape.at_once
     return Small(landscape, weights, rest, network.statistics, data, loss, landscape.flat(weights))
 
 

@@ -139,7 +139,7 @@ def test_a_gradient_that_is_all_noise_has_no_upper_end() -> None:
 
 
 def test_layers_carry_their_lengths_and_update_ratios(case: Small) -> None:
-    gradient = jax.grad(plain_loss(case))(case.flat)
+    gradient = jax.jit(jax.grad(plain_loss(case)))(case.flat)
     tree = case.landscape.tree(gradient)
     noise = gradient_noise(case.landscape, case.flat, piece=1, rate=0.1)
     assert [layer.name for layer in noise.layers] == ["hidden.0.layer", "hidden.1.layer", "last"]
@@ -164,13 +164,16 @@ def test_layers_of_any_tree_have_names() -> None:
 def test_units_that_never_fire_are_counted(model: str, shape: tuple[int, ...]) -> None:
     case = small(model, "relu", rows=50, shape=shape, double=False)
     bias = case.weights.hidden[0].layer.bias
+    kept = case.weights.hidden[0].layer.weight.at[:].set(0.0)
     for off in (0, 3):
-        weights = eqx.tree_at(lambda w: w.hidden[0].layer.bias, case.weights, bias.at[:off].set(-100.0))
+        # Without weights a unit is its bias, for any row.
+        weights = eqx.tree_at(
+            lambda w: (w.hidden[0].layer.weight, w.hidden[0].layer.bias), case.weights,
+            (kept, jnp.ones_like(bias).at[:off].set(-1.0)),
+        )  # fmt: skip
         dead = dead_units(weights, case.rest, case.statistics, case.data, np.arange(50))
         assert len(dead) == len(case.weights.hidden)
-        alive = dead_units(case.weights, case.rest, case.statistics, case.data, np.arange(50))["hidden.0.layer"]
-        assert dead["hidden.0.layer"] >= off / bias.size
-        assert dead["hidden.0.layer"] == pytest.approx(max(off / bias.size, alive), abs=alive)
+        assert dead["hidden.0.layer"] == off / bias.size
     noise = gradient_noise(case.landscape, case.flat, piece=10, dead=dead)
     assert noise.layers[0].dead == dead["hidden.0.layer"]
     assert math.isnan(noise.layers[-1].dead)

@@ -28,14 +28,14 @@ def dense(case: Small) -> Any:
 
 
 def test_value_and_gradient_in_pieces_are_those_of_all_rows(case: Small) -> None:
-    value, gradient = jax.value_and_grad(plain_loss(case))(case.flat)
+    value, gradient = jax.jit(jax.value_and_grad(plain_loss(case)))(case.flat)
     assert case.landscape.value(case.flat) == pytest.approx(float(value), rel=1e-6)
     np.testing.assert_allclose(case.landscape.gradient(case.flat), gradient, rtol=1e-5, atol=1e-7)
 
 
 def test_products_are_finite_differences_of_the_gradient(case: Small) -> None:
     along = np.random.default_rng(1).standard_normal(case.landscape.size)
-    gradient = jax.grad(plain_loss(case))
+    gradient = jax.jit(jax.grad(plain_loss(case)))
     step = 1e-5
     difference = (gradient(case.flat + step * along) - gradient(case.flat - step * along)) / (2 * step)
     np.testing.assert_allclose(case.landscape.product(case.flat, along), difference, rtol=1e-4, atol=1e-5)
@@ -140,7 +140,7 @@ def test_newtons_step_leads_down_where_the_loss_curves_down() -> None:
 
 
 @given(count=st.integers(1, 50), at_once=st.integers(1, 60))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_mean_in_pieces_is_the_mean(count: int, at_once: int) -> None:
     values = jnp.arange(float(count)) ** 2
     assert float(averaged(lambda some: values[some].mean(), jnp.arange(count), at_once)) == pytest.approx(
@@ -152,7 +152,7 @@ def test_batch_normalisation_is_measured_by_its_running_statistics() -> None:
     case = small(normalisation="batch", at_once=50)
     wide = small(normalisation="batch", at_once=1000)
     assert case.landscape.value(case.flat) == pytest.approx(wide.landscape.value(wide.flat), rel=1e-6)
-    gradient = jax.grad(plain_loss(case))(case.flat)
+    gradient = jax.jit(jax.grad(plain_loss(case)))(case.flat)
     np.testing.assert_allclose(case.landscape.gradient(case.flat), gradient, rtol=1e-5, atol=1e-7)
 
 
@@ -161,3 +161,11 @@ def test_float32_reaches_the_same_largest_eigenvalue(dense: Any) -> None:
     assert single.landscape.dtype == np.float32
     found = extremes(single.landscape, single.flat)
     assert found.values[0] == pytest.approx(np.linalg.eigvalsh(dense)[-1], rel=1e-4)
+
+
+def test_pieces_are_smaller_where_more_is_held_on_the_way() -> None:
+    table = small(double=False, at_once=None)
+    images = small("cnn:16,32/64", rows=40, shape=(28, 28, 1), double=False, at_once=None)
+    wide = small("mlp:512,512", rows=40, features=300, double=False, at_once=None)
+    assert table.landscape.at_once == wide.landscape.at_once == 1024
+    assert 16 <= images.landscape.at_once < 512

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 
 from downslope.engines.network.anatomy import filters_of
-from downslope.engines.network.landscape import function_landscape
+from downslope.engines.network.inputs import on_device
+from downslope.engines.network.landscape import function_landscape, network_landscape
 from downslope.engines.network.slices import (
     line_slice,
     losses_at,
@@ -28,9 +29,9 @@ from downslope.records.files import record_to_json
 from tests.small_networks import Small, plain_loss, small
 
 
-@pytest.fixture(scope="module", params=["relu", "tanh"])
-def case(request: pytest.FixtureRequest) -> Small:
-    return small(activation=request.param, weighted=request.param == "tanh")
+@pytest.fixture(scope="module")
+def case() -> Small:
+    return small(activation="relu", weighted=True)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,40 @@ def path(case: Small) -> list[tuple[int, Any]]:
         moments.append((update, np.asarray(weights)))
         weights = weights - 0.3 * gradient(weights)
     return moments
+
+
+@pytest.mark.parametrize(
+    ("model", "normalisation", "shape", "outputs"),
+    [
+        ("linear", "none", (5,), 1),
+        ("mlp:4", "none", (5,), 1),
+        ("mlp:4,3", "none", (3, 3, 1), 3),
+        ("mlp:4", "layer", (5,), 3),
+        ("cnn:2/3", "none", (4, 4, 1), 1),
+    ],
+)
+def test_networks_of_every_kind_are_sliced_alike(
+    model: str, normalisation: str, shape: tuple[int, ...], outputs: int
+) -> None:
+    case = small(model, "tanh", 70, outputs=outputs, shape=shape, normalisation=normalisation, double=False)
+    ways = random_directions(case.landscape, case.flat + 0.1, 2, 0)
+    places = np.array([[0.0, 0.0], [1.0, -0.5], [-0.7, 0.3]])
+    found = losses_at(case.landscape, case.flat, ways, places)
+    loss = jax.jit(plain_loss(case))
+    for place, value in zip(places, found, strict=True):
+        there = (case.flat + place @ ways).astype(np.float32)
+        assert value == pytest.approx(float(loss(there)), rel=1e-4)
+
+
+def test_categories_are_sliced_too() -> None:
+    case = small("mlp:4,3", features=2, rows=40)
+    codes = np.random.default_rng(0).integers(2, 6, (40, 1)).astype(np.int32)
+    data = on_device(np.asarray(case.data.numbers)[:, :2], codes, np.asarray(case.data.target), None)
+    wide = small("mlp:4,3", features=6, rows=40)
+    landscape = network_landscape(wide.rest, wide.loss, 0.0, wide.weights, (), data)
+    ways = random_directions(landscape, wide.flat, 2, 0)
+    (value,) = losses_at(landscape, wide.flat, ways, np.array([[0.5, -1.0]]))
+    assert value == pytest.approx(landscape.value(wide.flat + np.array([0.5, -1.0]) @ ways), rel=1e-5)
 
 
 @pytest.mark.parametrize("directions", ["random", "hessian", "path"])
@@ -71,8 +106,9 @@ def test_a_line_is_the_loss_along_it(case: Small) -> None:
     (way,) = random_directions(case.landscape, case.flat, 1, 1)
     assert (line.xs[0], line.xs[5], line.xs[-1]) == (-2.0, 0.0, 2.0)
     assert line.losses[5] == pytest.approx(line.loss, rel=1e-6)
+    loss = jax.jit(plain_loss(case))
     for place, value in zip(line.xs, line.losses, strict=True):
-        assert value == pytest.approx(float(plain_loss(case)(case.flat + place * way)), rel=1e-5)
+        assert value == pytest.approx(float(loss(case.flat + place * way)), rel=1e-5)
     assert math.isnan(line.explained)
 
 
@@ -108,7 +144,7 @@ def test_kernels_of_an_image_network_are_filters_too() -> None:
         np.linalg.norm(case.flat[place].reshape(shape), axis=0), rtol=1e-5,
     )  # fmt: skip
     losses = losses_at(case.landscape, case.flat, way[None], np.array([[0.0], [0.5]]))
-    assert losses[1] == pytest.approx(float(plain_loss(case)(case.flat + 0.5 * way)), rel=1e-4)
+    assert losses[1] == pytest.approx(float(jax.jit(plain_loss(case))(case.flat + 0.5 * way)), rel=1e-4)
 
 
 def test_weights_without_a_matrix_are_one_filter() -> None:

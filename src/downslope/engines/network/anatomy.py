@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -58,15 +57,15 @@ def dead_units(weights: Tree, rest: Tree, statistics: Statistics, data: Data, ro
     Such a unit passes no gradient back and cannot learn from these rows. A unit of a convolution is a channel.
     """
     network: Network = eqx.combine(weights, rest)
-    ask = jax.jit(partial(_peaks, rest))
     most: list[Any] = [0.0] * len(network.hidden)
     for first in range(0, rows.size, ROWS_AT_ONCE):
-        some = rows[np.minimum(np.arange(first, first + ROWS_AT_ONCE), rows.size - 1)].astype(np.int32)
-        found = ask(weights, statistics, data, some)
+        some = rows[np.minimum(np.arange(first, first + ROWS_AT_ONCE), rows.size - 1)]
+        found = _peaks(rest, weights, statistics, data, jnp.asarray(some, jnp.int32))
         most = [np.maximum(old, np.asarray(new)) for old, new in zip(most, found, strict=True)]
     return {f"hidden.{index}.layer": float(np.mean(peak == 0)) for index, peak in enumerate(most)}
 
 
+@eqx.filter_jit
 def _peaks(rest: Tree, weights: Tree, statistics: Statistics, data: Data, rows: Array) -> list[Array]:
     """Return the largest size (units,) of each hidden layer's outputs over some rows."""
     network: Network = eqx.combine(weights, rest)

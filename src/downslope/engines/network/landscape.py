@@ -12,27 +12,34 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from downslope.engines.network.dense import dense_along, is_dense
 from downslope.engines.network.inputs import ROWS_AT_ONCE, Data, batch_loss
 from downslope.engines.network.loop import Tree
 from downslope.losses import Loss
-from downslope.models.network.layers import Statistics
+from downslope.models.network.layers import Network, Statistics
 from downslope.types import FloatArray, Indices, Vector
 
 Array = jax.Array
 RowLoss = Callable[[Tree, Tree, Array], Array]
 """(weights, data, rows) -> mean loss of those rows of the data, penalty included."""
-POINTS_AT_ONCE = 128
+Along = Callable[[Tree, Tree, Tree, Array], Callable[[Array], Array]]
+"""(center, directions, data, rows) -> (place (m,) -> mean loss there); directions: as many trees as m, stacked."""
+POINTS_AT_ONCE = 256
 """Most weights whose losses are taken side by side."""
-BYTES_AT_ONCE = 1 << 28
-"""Memory that the values on the way to those losses may take."""
+NEAR = 1 << 18
+"""Bytes on the way to those losses that stay near the processor."""
+AT_HAND = 1 << 26
+"""Bytes on the way to the loss of one piece of rows; derivatives take a few times as many."""
+LEAST_ROWS = 16
 
 
 class Landscape:
@@ -42,12 +49,20 @@ class Landscape:
     (P,); ``flat`` and ``tree`` turn a pytree into one and back. ``rows`` arguments are row numbers, None for all.
     """
 
-    def __init__(self, loss: RowLoss, data: Tree, rows: int, like: Tree, at_once: int = ROWS_AT_ONCE) -> None:
-        """Take a loss and its data; like: weights, whose structure all others have. at_once: rows of one piece."""
+    def __init__(
+        self, loss: RowLoss, data: Tree, rows: int, like: Tree, at_once: int | None = None, along: Along | None = None
+    ) -> None:
+        """Take a loss and its data.
+
+        like: weights, whose structure all others have. at_once: rows of one piece, None for as many as fit into
+        AT_HAND. along: a quicker way to the same loss at many places on a line or plane, where there is one.
+        """
         flat, self.tree = ravel_pytree(like)
         self.like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), like)
         self.size, self.dtype = int(flat.size), np.dtype(flat.dtype)
-        self.data, self.rows, self.at_once, self._loss = data, rows, at_once, loss
+        self.data, self.rows, self._loss, self._along = data, rows, loss, along
+        a_row = self._bytes_on_the_way(2) - self._bytes_on_the_way(1)
+        self.at_once = at_once or max(LEAST_ROWS, min(ROWS_AT_ONCE, AT_HAND // max(a_row, 1)))
         self._value = jax.jit(self._value_of)
         self._gradient = jax.jit(self._gradient_of)
         self._product = jax.jit(self._product_of)
@@ -103,12 +118,15 @@ class Landscape:
 
     @cached_property
     def points_at_once(self) -> int:
-        """How many weights ``values`` should be given at once, so that all on the way fits into BYTES_AT_ONCE."""
-        rows = jax.ShapeDtypeStruct((min(self.rows, self.at_once),), jnp.int32)
+        """How many weights go side by side, so that all on the way to their losses fits into NEAR."""
+        return max(1, min(POINTS_AT_ONCE, NEAR // self._bytes_on_the_way(min(self.rows, self.at_once))))
+
+    def _bytes_on_the_way(self, rows: int) -> int:
+        """Return the bytes of all that is computed on the way from the weights to the loss of some rows."""
         weights = jax.ShapeDtypeStruct((self.size,), self.dtype)
-        steps = jax.make_jaxpr(self._flat_loss)(weights, self.data, rows).jaxpr.eqns
-        size = sum(each.aval.size * each.aval.dtype.itemsize for step in steps for each in step.outvars)
-        return max(1, min(POINTS_AT_ONCE, BYTES_AT_ONCE // max(size, 1)))
+        some = jax.ShapeDtypeStruct((rows,), jnp.int32)
+        steps = jax.make_jaxpr(self._flat_loss)(weights, self.data, some).jaxpr.eqns
+        return sum(each.aval.size * each.aval.dtype.itemsize for step in steps for each in step.outvars) or 1
 
     def _some(self, rows: Indices | None) -> Indices:
         return np.arange(self.rows, dtype=np.int32) if rows is None else rows.astype(np.int32)
@@ -145,7 +163,14 @@ class Landscape:
         return jax.lax.map(lambda some: jnp.vdot(direction, self._product_of(weights, direction, data, some)), pieces)
 
     def _values_of(self, center: Array, directions: Array, places: Array, data: Tree, rows: Array) -> Array:
-        return jax.vmap(lambda place: self._value_of(center + place @ directions, data, rows))(places)
+        def piece(some: Array) -> Array:
+            if self._along is None:
+                one = lambda place: self._flat_loss(center + place @ directions, data, some)  # noqa: E731
+            else:
+                one = self._along(self.tree(center), jax.vmap(self.tree)(directions), data, some)
+            return jax.lax.map(one, places, batch_size=self.points_at_once)
+
+        return averaged(piece, rows, self.at_once)
 
 
 def averaged(ask: Callable[[Array], Array], rows: Array, at_once: int) -> Array:
@@ -179,7 +204,9 @@ def network_landscape(
         key: Any = None
         return ask(weights, data[0], data[1], rows, jnp.ones(rows.shape[0], jnp.float32), key)[0]
 
-    return Landscape(of, (statistics, data), data.rows, weights)
+    network: Network = eqx.combine(weights, rest)
+    along = partial(dense_along, rest, loss, l2) if is_dense(network) else None
+    return Landscape(of, (statistics, data), data.rows, weights, along=along)
 
 
 def function_landscape(function: Callable[[Tree], Array], like: Tree) -> Landscape:

@@ -31,6 +31,7 @@ MARGIN = 0.2
 NARROW = 1e-6
 """A path whose second extent is below this share of its first runs along a line."""
 THREADS = 2
+POINTS_A_CALL = 256
 
 Path = Sequence[tuple[int, FloatArray]]
 """(update, weights (P,)) for some moments of a run."""
@@ -48,11 +49,11 @@ def line_slice(
     ways, bends = slice_directions(landscape, weights, directions, 1, path, sample, seed)
     places, off, share = placed(path, weights, ways)
     (xs,) = _axes(places, directions, (points,), extent)
-    losses = losses_at(landscape, weights, ways, xs[:, None], sample)
+    losses = losses_at(landscape, weights, ways, np.vstack([xs[:, None], places]), sample)
     return LineSlice(
-        directions, tuple(xs.tolist()), tuple(losses.tolist()), float(np.linalg.norm(ways[0])),
+        directions, tuple(xs.tolist()), tuple(losses[: xs.size].tolist()), float(np.linalg.norm(ways[0])),
         landscape.value(weights, sample), landscape.rows if sample is None else sample.size, landscape.rows, share,
-        bends[0] if bends else math.nan, _path(landscape, weights, ways, path, places, off, sample),
+        bends[0] if bends else math.nan, _path(landscape, path, places, losses[xs.size :], off, sample),
     )  # fmt: skip
 
 
@@ -66,22 +67,23 @@ def plane_slice(
     places, off, share = placed(path, weights, ways)
     xs, ys = _axes(places, directions, points, extent)
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
-    losses = losses_at(landscape, weights, ways, grid, sample).reshape(ys.size, xs.size)
+    losses = losses_at(landscape, weights, ways, np.vstack([grid, places]), sample)
+    plane = losses[: len(grid)].reshape(ys.size, xs.size)
     lengths = np.linalg.norm(ways.astype(np.float64), axis=1)
     return PlaneSlice(
-        directions, tuple(xs.tolist()), tuple(ys.tolist()), tuple(tuple(row.tolist()) for row in losses),
+        directions, tuple(xs.tolist()), tuple(ys.tolist()), tuple(tuple(row.tolist()) for row in plane),
         tuple(lengths.tolist()), float(ways[0].astype(np.float64) @ ways[1] / max(lengths.prod(), 1e-300)),
         landscape.value(weights, sample), landscape.rows if sample is None else sample.size, landscape.rows, share,
-        bends, _path(landscape, weights, ways, path, places, off, sample),
+        bends, _path(landscape, path, places, losses[len(grid) :], off, sample),
     )  # fmt: skip
 
 
 def losses_at(
     landscape: Landscape, center: FloatArray, directions: FloatArray, places: Matrix, rows: Indices | None = None
 ) -> Vector:
-    """Return the mean loss (c,) at ``center + places @ directions``, many points side by side, on all cores."""
+    """Return the mean loss (c,) at ``center + places @ directions``, on all cores."""
     count = places.shape[0]
-    at_once = max(1, min(landscape.points_at_once, -(-count // THREADS)))
+    at_once = max(1, min(POINTS_A_CALL, -(-count // THREADS)))
     parts = -(-count // at_once)
     filled = np.resize(places, (parts * at_once, places.shape[1]))  # repeats the first, so that all parts are alike
 
@@ -194,13 +196,9 @@ def _axes(places: Matrix, directions: str, points: tuple[int, ...], extent: floa
 
 
 def _path(
-    landscape: Landscape, weights: FloatArray, ways: FloatArray, path: Path, places: Matrix, off: Vector,
-    rows: Indices | None,
-) -> tuple[PathPoint, ...]:  # fmt: skip
+    landscape: Landscape, path: Path, places: Matrix, on_slice: Vector, off: Vector, rows: Indices | None
+) -> tuple[PathPoint, ...]:
     """Return each moment of the path with its true loss beside that of the slice."""
-    if not path:
-        return ()
-    on_slice = losses_at(landscape, weights, ways, places, rows)
     return tuple(
         PathPoint(
             update, float(place[0]), float(place[1]) if place.size > 1 else 0.0,
