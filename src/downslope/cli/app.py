@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from downslope.cli import compare, fit, predict, resume, runs
+from downslope.cli import compare, fit, predict, resume, runs, surface
 from downslope.cli.options import with_settings
 
 app = typer.Typer(
@@ -49,3 +49,6 @@ app.command("rerun", help="Train again exactly as a saved run was, and compare t
     runs.rerun_command
 )
 app.command("resume", help="Go on with a run that was cut short, as if it had not been.")(resume.resume_command)
+app.command("surface", help="Descend a function of a few variables from many starts: which reaches which minimum.")(
+    surface.surface_command
+)

@@ -142,7 +142,7 @@ _TABLE: tuple[_Row, ...] = (
      (KnownMinimum((-2.0,), -8.0 / 3.0), KnownMinimum((1.0,), -5.0 / 12.0, lowest=False)), True,
      "its slope is x (x - 1) (x + 2)",
      "From x = 2, rate 0.05 stays in the shallow valley, 0.3 steps over the ridge into the deep one, and 0.6 jumps "
-     "over both."),
+     "over both and away."),
 )  # fmt: skip
 
 SURFACES: dict[str, Surface] = {

@@ -86,8 +86,9 @@ def descend_function(
 
 def _with_last(steps: tuple[StepRecord, ...], last: StepRecord) -> tuple[StepRecord, ...]:
     """Return the record with the end as it truly is, after all updates and over all data."""
-    kept = tuple(each for each in steps if each.update < last.update or each.update == 0 == last.update)
-    return kept if steps and steps[-1].update == last.update and steps[-1].exact else (*kept, last)
+    if steps[-1].update == last.update and steps[-1].exact:
+        return steps
+    return (*(each for each in steps if each.update < last.update), last)
 
 
 def _double(spec: Spec, data: bool, residuals: bool) -> bool:
