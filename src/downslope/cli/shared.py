@@ -22,7 +22,14 @@ Source: TypeAlias = Annotated[
     str, typer.Argument(help="file, glob or folder to learn from", metavar="SOURCE", show_default=False)
 ]
 Target: TypeAlias = Annotated[
-    str, typer.Option("--target", help="column to predict", metavar="COLUMN", rich_help_panel=DATA, show_default=False)
+    str,
+    typer.Option(
+        "--target",
+        help="column to predict, or a file of labels",
+        metavar="COLUMN",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
 ]
 Runs: TypeAlias = Annotated[
     str, typer.Option("--runs", help="folder of the saved runs", metavar="FOLDER", rich_help_panel=OUTPUT)
