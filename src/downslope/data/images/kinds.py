@@ -28,10 +28,8 @@ def is_images(source: object) -> bool:
     source: a path, glob or folder, or an object; an array of three or four axes is images, and so is a pair of images
     and their labels.
     """
-    if isinstance(source, Images):
+    if isinstance(source, Images) or pair_of(source) is not None:
         return True
-    if isinstance(source, tuple):
-        return pair_of(source) is not None
     if is_loaded(source):
         return not hasattr(source, "columns") and int(getattr(source, "ndim", 0)) in (LEAST_AXES, LEAST_AXES + 1)
     return bool(str(source)) and kind_of(str(source)) is not None

@@ -54,6 +54,14 @@ def decode_all(pictures: Sequence[Picture], source: str, resize: int | None) -> 
 
     Raises SourceError for a picture that cannot be read, sizes that differ without ``resize``, or too little memory.
     """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # what does not fit is refused by its size
+        return _decoded(pictures, source, resize)
+
+
+def _decoded(pictures: Sequence[Picture], source: str, resize: int | None) -> NDArray[np.uint8]:
     first = _look(pictures[0])
     _check_size(first, len(pictures), source, resize)
     looks = in_parallel(_look, pictures)
@@ -95,10 +103,8 @@ def _opened(picture: Picture) -> Generator[PillowImage]:
 
     file = picture.content if isinstance(picture.content, Path) else BytesIO(picture.content)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                yield image
+        with Image.open(file) as image:
+            yield image
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         if isinstance(error, SourceError):
             raise
