@@ -21,19 +21,19 @@ from downslope.errors import RunError
 from downslope.losses import make_loss
 from downslope.models.network import parse_model
 from downslope.models.network.layers import build_network
-from downslope.records import Run, Spec, StepRecord
+from downslope.records import Run, Spec, StepRecord, Verdict
 from downslope.store import list_unfinished, load
 from downslope.store.checkpoint import from_bytes, to_bytes
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.network.course import course_of
-from downslope.training.network.descent import NetworkDescent, NetworkProblem
+from downslope.training.network.descent import Ended, NetworkDescent, NetworkProblem
 from downslope.training.network.scaling import TargetScale
 
 SHORT = {
     "mini-batch, rates raced": 20,
-    "mini-batch, rate given": 30,
+    "mini-batch, rate given": 15,
     "mini-batch, classes raced": 20,
-    "stochastic": 30,
+    "stochastic": 15,
     "full-batch": 100,
 }
 """Epochs that are enough for a cut."""
@@ -127,45 +127,78 @@ def leaves(tree: Any) -> list[bytes]:
     return [np.asarray(each).tobytes() for each in jax.tree.leaves(tree)]
 
 
+def test_a_run_stopped_by_hand_goes_on(table: Path, tmp_path: Path) -> None:
+    settings = CASES["mini-batch, rate given"] | {"epochs": 20}
+    whole = fit(str(table), runs=None, **settings)
+    seen: list[StepRecord] = []
+
+    def watch(step: StepRecord) -> None:
+        seen.append(step)
+        if len(seen) == 9:
+            raise KeyboardInterrupt
+
+    stopped = fit(str(table), runs=tmp_path, watch=watch, checkpoint_seconds=1e-9, **settings)
+    assert stopped.verdict is Verdict.STOPPED
+    assert [each.run for each in list_unfinished(tmp_path)] == [stopped.run]
+    fit(str(table), "late", runs=tmp_path)  # which clears away what is of no more use
+    again = resume(stopped.run, tmp_path)
+    assert difference(whole, again) == ""
+    assert list_unfinished(tmp_path) == []
+    assert load(stopped.run, tmp_path).verdict is Verdict.STOPPED
+    assert load(again.run, tmp_path).verdict is whole.verdict
+    assert again.seconds["total"] >= again.seconds["descend"] >= again.steps[-1].seconds
+
+
 def saved(descent: NetworkDescent) -> Checkpoint:
     return from_bytes(to_bytes(descent.to_checkpoint(), {}))[0]
 
 
-@pytest.mark.parametrize(
-    ("rule", "rates", "until"), [("adam", [0.1, 0.03], 1), ("adam", [0.1, 0.03], 60), ("schedule-free", [0.1], 60)]
-)
-def test_a_network_goes_on_with_its_rule_its_key_and_its_best(rule: str, rates: list[float], until: int) -> None:
-    whole = descent_of(rule, rates)
-    while whole.progress.updates < until:
-        assert whole.advance() is None
-    kept, first = saved(whole), replace(whole.progress, steps=list(whole.progress.steps))
-    ended = whole.run()
-    second = descent_of(rule, rates, Keeper("cut", begin=kept))
-    assert second.progress.updates == first.updates
-    assert second.racing == (len(rates) > 1 and until == 1)
+@pytest.fixture(scope="module", params=[("adam", [0.1, 0.03]), ("schedule-free", [0.1])], ids=["adam", "schedule-free"])
+def trained(request: pytest.FixtureRequest) -> tuple[NetworkDescent, Ended, list[Checkpoint]]:
+    """Return a descent that has ended, its end, and a checkpoint of it after every chunk."""
+    whole = descent_of(*request.param)
+    kept: list[Checkpoint] = []
+    while (ended := whole.advance()) is None:
+        kept.append(saved(whole))
+    return whole, ended, kept
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_network_goes_on_with_its_rule_its_key_and_its_best(
+    trained: tuple[NetworkDescent, Ended, list[Checkpoint]], share: float
+) -> None:
+    whole, ended, checkpoints = trained
+    kept = checkpoints[int(share * len(checkpoints))]
+    rates = [0.1, 0.03] if whole.progress.evidence else [0.1]
+    second = descent_of(whole.rule_name, rates, Keeper("cut", begin=kept))
+    assert 0 < second.progress.updates < whole.progress.updates
+    assert second.racing == (len(rates) > 1 and share == 0)
     again = second.run()
     assert leaves((again.weights, again.statistics)) == leaves((ended.weights, ended.statistics))
     assert leaves(second.state) == leaves(whole.state)
     assert second.progress.best == whole.progress.best
+    assert second.progress.evidence == whole.progress.evidence
     updates = [step.update for step in second.progress.steps]
     assert updates == sorted(set(updates))
-    assert updates[: len(first.steps)] == [step.update for step in first.steps]
+    assert updates[: len(kept.steps)] == [step.update for step in kept.steps]
 
 
 def test_a_checkpoint_of_another_network_is_refused() -> None:
     small = descent_of("adam", [0.1])
-    small.advance()
     with pytest.raises(RunError, match=r'^the checkpoint of run "cut" is of another model or other data: state.0 is'):
         descent_of("adam", [0.1], Keeper("cut", begin=small.to_checkpoint()), text="mlp:6")
     with pytest.raises(RunError, match="it was written by full-batch and this is network"):
         descent_of("adam", [0.1], Keeper("cut", begin=replace(small.to_checkpoint(), kind="full-batch")))
 
 
-def test_the_chosen_rate_does_not_depend_on_where_the_chunks_were_cut() -> None:
-    one, other = descent_of("adam", [0.1, 0.03]), descent_of("adam", [0.1, 0.03])
+def test_the_chosen_rate_does_not_depend_on_where_the_chunks_were_cut(
+    trained: tuple[NetworkDescent, Ended, list[Checkpoint]],
+) -> None:
+    whole, ended, _ = trained
+    other = descent_of(whole.rule_name, [0.1, 0.03] if whole.progress.evidence else [0.1])
     other._chunk_size = lambda: 1  # type: ignore[method-assign]
-    assert leaves(one.run().weights) == leaves(other.run().weights)
-    assert one.progress.evidence == other.progress.evidence
+    assert leaves(other.run().weights) == leaves(ended.weights)
+    assert other.progress.evidence == whole.progress.evidence
 
 
 @pytest.fixture

@@ -18,5 +18,6 @@ def find(run: Run) -> Finding | None:
         "DS107",
         "Stopped by hand",
         evidence + reached,
-        "the weights reached so far are kept and can predict; run it again to finish",
+        "the weights reached so far are kept and can predict; where the run was long enough for a checkpoint, "
+        "downslope resume finishes it, and fit begins anew",
     )

@@ -29,7 +29,7 @@ from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_o
 from downslope.fitting.scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
 from downslope.models.network.model import NetworkModel
-from downslope.records import Coefficient, Run, Spec, StepRecord
+from downslope.records import Coefficient, Run, Spec, StepRecord, Verdict
 from downslope.records.spec import NETWORK_RULES
 from downslope.store import Progress, load, save
 from downslope.training import Training, train
@@ -76,8 +76,9 @@ def carry_out(
         run = _trained(ready, watch, keeper)
         seconds = {
             "read": ready.seconds, **run.seconds, "compile": COMPILE_CLOCK.seconds - compiled,
-            "total": time.perf_counter() - began,
+            "total": keeper.earlier + time.perf_counter() - began,
         }  # fmt: skip
+        keeper.stopped = run.verdict is Verdict.STOPPED
         run = replace(run, run=keeper.run, seconds=seconds)
         run = replace(run, findings=diagnose(run))
         return run if runs is None else save(run, runs)

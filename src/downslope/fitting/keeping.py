@@ -29,8 +29,9 @@ def keeping(
     spec: what was asked. examples: what it is trained on. runs: the folder of runs, or None. progress: of a run taken
     up again.
 
-    What was kept is removed once the block is done, and where the caller made a mistake. Whatever else stops it leaves
-    the last checkpoint in place, if there was one. Raises RunError where the examples are not those of the checkpoint.
+    What was kept is removed once the block is done, and where the caller made a mistake. Whatever else stops it, Ctrl-C
+    too, leaves the last checkpoint in place, if there was one. Raises RunError where the examples are not those of the
+    checkpoint.
     """
     fresh = progress is None
     if progress is None:
@@ -49,15 +50,18 @@ def keeping(
         progress.write(checkpoint, known[0])
 
     try:
-        yield Keeper(
-            progress.run, spec.checkpoint_seconds, write, progress.settle, progress.checkpoint, progress.settled
-        )
+        every = spec.checkpoint_seconds
+        keeper = Keeper(progress.run, every, write, progress.settle, progress.checkpoint, progress.settled)
+        yield keeper
     except BaseException as error:
         if fresh and (isinstance(error, InputError) or not known):
             progress.remove()
         progress.keep()
         raise
-    progress.remove()
+    if keeper.stopped and known:
+        progress.keep()
+    else:
+        progress.remove()
 
 
 def source_print(spec: Spec) -> str:

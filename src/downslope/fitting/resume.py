@@ -6,6 +6,7 @@ from pathlib import Path
 
 from downslope.errors import RunError
 from downslope.fitting.fit import Watch, carry_out
+from downslope.fitting.images import with_labels
 from downslope.fitting.keeping import source_print
 from downslope.fitting.ready import Tell
 from downslope.records import Run
@@ -13,19 +14,23 @@ from downslope.store import Progress, take_up
 
 
 def resume(
-    run: str | Path, runs: str | Path = "runs", *, source: object = None, watch: Watch | None = None,
-    tell: Tell | None = None,
+    run: str | Path, runs: str | Path = "runs", *, source: object = None, target: object = None,
+    watch: Watch | None = None, tell: Tell | None = None,
 ) -> Run:  # fmt: skip
     """Take up a run from its last checkpoint and return it, saved whole.
 
-    Its weights are those of the run never cut short, bit for bit, and its record goes on where it stopped. run: its
-    name under ``runs``, its folder, or ``latest``. source: the table again, for a run on arrays in Python, which were
-    not kept. watch, tell: as in ``fit``. Raises RunError for a run that has ended or that another process is at, for a
-    damaged checkpoint or one from another model, and where the data has changed.
+    Its weights are those of the run never cut short, bit for bit, and its record goes on where it stopped. A run that
+    was stopped by hand goes on under a name of its own, since it was saved as far as it had come.
+
+    run: its name under ``runs``, its folder, or ``latest``. source, target: as they were given to ``fit``, for a run on
+    arrays in Python, which were not kept. watch, tell: as in ``fit``. Raises RunError for a run that has ended or that
+    another process is at, for a damaged checkpoint or one from another model, and where the data has changed.
     """
     progress = take_up(run, runs)
     try:
         _check_source(progress, source)
+        if target is not None and not isinstance(target, str):
+            source = with_labels(source, target)
         return carry_out(source, progress.spec, progress.folder.parent, watch, tell, progress)
     finally:
         progress.keep()

@@ -9,7 +9,8 @@
 
 The name is hidden and ends as no run's does, so a folder like this is never taken for a whole run. Every file
 appears by one rename, so a kill at any instant leaves the one before it. Whoever trains holds a lock that the
-system lets go of when the process dies; the folder goes once the whole run is saved.
+system lets go of when the process dies; the folder goes once the whole run is saved, but for a run stopped by hand,
+which is saved as far as it came and can still go on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from downslope.errors import InputError, RunError, nearest
-from downslope.records import Choice, Spec
+from downslope.records import Choice, Spec, Verdict
 from downslope.records.files import plain, record_from_json, record_to_json
 from downslope.store.checkpoint import from_bytes, header_of, to_bytes
 from downslope.store.directory import ENDING, LOCK, PARTIAL, delete_leftovers, make_folder, sync
@@ -167,12 +168,16 @@ def name_of(folder: Path) -> str:
 def _folders(runs: Path) -> list[Path]:
     """Return the folders of runs that have not ended, but for those saved whole just before a kill."""
     found = sorted(runs.glob(f".*{ENDING}"))
-    return [each for each in found if (each / ASKED).exists() and not _saved(each)]
+    return [each for each in found if (each / ASKED).exists() and not _ended(each)]
 
 
-def _saved(folder: Path) -> bool:
-    """Say whether the run was saved whole already, just before a kill."""
-    return (folder.with_name(name_of(folder)) / "manifest.json").exists()
+def _ended(folder: Path) -> bool:
+    """Say whether the run was saved whole already, just before a kill; one stopped by hand can go on."""
+    whole = folder.with_name(name_of(folder))
+    try:
+        return json.loads((whole / "run.json").read_bytes())["verdict"] != Verdict.STOPPED
+    except (OSError, ValueError, TypeError, KeyError):
+        return (whole / "manifest.json").exists()
 
 
 def _folder_of(run: str | Path, runs: Path) -> Path:
@@ -186,7 +191,7 @@ def _folder_of(run: str | Path, runs: Path) -> Path:
         raise RunError(message)
     path = Path(name)
     for folder in (runs / f".{name}{ENDING}", path.with_name(f".{path.name}{ENDING}") if path.name else path, path):
-        if folder.name.endswith(ENDING) and (folder / ASKED).exists() and not _saved(folder):
+        if folder.name.endswith(ENDING) and (folder / ASKED).exists() and not _ended(folder):
             return folder
     try:
         whole = find(name, runs)
@@ -200,7 +205,7 @@ def _folder_of(run: str | Path, runs: Path) -> Path:
 def _delete_finished(runs: Path) -> None:
     """Remove what a kill left between the last step of saving a run and the end: the run itself is whole."""
     for folder in runs.glob(f".*{ENDING}"):
-        if _saved(folder):
+        if _ended(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

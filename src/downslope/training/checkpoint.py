@@ -45,7 +45,8 @@ class Keeper:
 
     run: its name, "" where nothing is kept. every: seconds between two checkpoints. write: puts a checkpoint on disk.
     settle: puts a choice on disk that rests on measured time, since a second measurement could choose otherwise.
-    begin: the checkpoint to go on from. settled: choices made before, by name.
+    begin: the checkpoint to go on from. settled: choices made before, by name. stopped: the training was stopped by
+    hand, so what was kept may be of use.
     """
 
     run: str = ""
@@ -54,7 +55,13 @@ class Keeper:
     settle: Callable[[Choice], None] | None = None
     begin: Checkpoint | None = None
     settled: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
+    stopped: bool = False
     _last: float = field(default_factory=time.monotonic)
+
+    @property
+    def earlier(self) -> float:
+        """Seconds of descent before the run was taken up again."""
+        return 0.0 if self.begin is None else float(self.begin.values["log"]["seconds"])
 
     def offer(self, state: Callable[[], Checkpoint]) -> None:
         """Write the state down if that is due."""
