@@ -259,6 +259,7 @@ def test_a_slope_that_is_left_is_told_from_a_stop(rate: float, kind: StopKind) -
     assert point.kind is kind
     assert point.drop == pytest.approx(10.0)
     assert point.gradient_norm == pytest.approx(2 * math.sqrt(10))
+    assert point.expected == pytest.approx(10.0 * (1 - (1 - 2 * rate) ** 2))
 
 
 def test_a_gradient_below_its_own_scatter_is_the_noise_floor() -> None:
@@ -271,6 +272,10 @@ def test_a_gradient_below_its_own_scatter_is_the_noise_floor() -> None:
     assert point.gradient_error == pytest.approx(math.sqrt(3 / 20), rel=0.1)
     assert point.drop == pytest.approx(0.005, rel=1e-3)
     assert "batches of 20" in point.message
+    # With curvature 1 an update gains rate 0.01 and loses rate^2 / 2 (0.01 + 3 / 20).
+    assert point.expected == pytest.approx(0.001 - 0.005 * 0.16, rel=0.2)
+    # At a rate a thousand times smaller noise takes nothing back: only patience is missing.
+    assert stop_point(landscape, off, rate=1e-4, batch=20).kind is StopKind.SMALL_RATE
     # Of all rows the gradient is exact, and the same point is still on its way down.
     assert stop_point(landscape, off, rate=0.1).kind is StopKind.SMALL_RATE
     assert stop_point(landscape, best, rate=0.1, batch=20).kind is StopKind.MINIMUM

@@ -90,7 +90,9 @@ class StopPoint:
     the gradient of one batch of ``batch`` examples. drop: the largest fall of the loss measured on the way that
     gradient and curvature point; negligible: the fall that counts as none. escape_drop, escape_length: the largest
     fall measured along the direction that curves down most, and how far along; 0 where nothing curves down.
-    reach: the distance over which slope and curvature are held to be flat or not. rest as in ``Shape``.
+    reach: the distance over which slope and curvature are held to be flat or not. expected: how far one plain update
+    at the learning rate lowers the loss on average, its noise included; nan without a rate. The rest is as in
+    ``Shape``.
     """
 
     kind: StopKind
@@ -107,5 +109,6 @@ class StopPoint:
     escape_length: float
     reach: float
     learning_rate: float
+    expected: float
     stability_limit: float
     batch: int

@@ -69,7 +69,7 @@ def _estimate(whole: float, squares: Vector, products: Vector, size: int) -> tup
     first, middle, last = signal**2 - z * vb, spread * signal - z * cab, spread**2 - z * va
     root = math.sqrt(max(middle**2 - first * last, 0.0))
     low = last / (middle + root) if last > 0 and middle + root > 0 else 0.0
-    return spread, signal, low, (middle + root) / first if first > 0 and signal > 0 else math.inf
+    return spread, signal, float(low), float(middle + root) / first if first > 0 and signal > 0 else math.inf
 
 
 def _parts(whole: float | Vector, total: float | Vector, c: int, size: int) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from downslope.choices.network.noise import gradient_noise
+from downslope.choices.network.noise import PIECE, gradient_noise
 from downslope.engines.network.curvature import Spectrum, extremes, newton_step
 from downslope.engines.network.landscape import Landscape
 from downslope.records.figures import figure
@@ -25,6 +25,10 @@ NEGATIVE = 1e-3
 """A direction curves down where its curvature is below minus this share of the largest, and below its error."""
 SMALL_RATE = 0.1
 """A rate below this share of the stability limit is small."""
+SCATTERED = 0.5
+"""At the noise floor, noise takes back at least this share of what the gradient gains."""
+GRADIENTS = 16
+"""Gradients of a few rows whose curvature tells what noise takes back."""
 LENGTHS: Vector = 2.0 ** np.arange(-10.0, 3.0)
 """Where the loss is looked at along a direction, in units of its length."""
 
@@ -42,7 +46,14 @@ class _Looked:
     escape: tuple[float, float]
     reach: float
     rate: float
+    expected: float
     batch: int
+
+    @property
+    def scattered(self) -> bool:
+        """True where the gradient is lost in the noise of its batches, and their noise undoes what it gains."""
+        share = SCATTERED if math.isnan(self.rate) else 1.0 - self.expected / (self.rate * self.gradient**2)
+        return self.gradient < self.noise and share >= SCATTERED
 
     @property
     def largest(self) -> float:
@@ -68,33 +79,61 @@ def stop_point(
     """Return what kind of point ``weights`` (P,) are at, with the measurements that say so.
 
     rate: the learning rate in use. batch: examples a step, 0 for all rows. fallen: how far the loss has come down
-    since the start, against which falls are judged; nan takes the loss itself, or 1 where that is less.
+    since the start, against which falls are judged; where it has not, by the loss itself, or 1 if that is less.
     """
     loss = landscape.value(weights)
     gradient = landscape.gradient(weights)
-    negligible = NEGLIGIBLE * (max(1.0, abs(loss)) if math.isnan(fallen) else abs(fallen))
+    negligible = NEGLIGIBLE * (fallen if fallen > 0 else max(1.0, abs(loss)))
     found = extremes(landscape, weights, seed=seed)
     step, _ = newton_step(landscape, weights, gradient)
     drop, _ = _scan(landscape, weights, step, loss)
     reach = max(1.0, float(np.linalg.norm(weights.astype(np.float64))))
+    spread = _batch_spread(landscape, weights, batch, seed)
     looked = _Looked(
-        loss, float(np.linalg.norm(gradient.astype(np.float64))), _batch_error(landscape, weights, batch, seed), drop,
-        negligible, found, _escape(landscape, weights, found, loss, reach), reach, rate, batch,
+        loss, float(np.linalg.norm(gradient.astype(np.float64))), math.sqrt(spread), drop, negligible, found,
+        _escape(landscape, weights, found, loss, reach), reach, rate,
+        _expected(landscape, weights, gradient, rate, spread, seed), batch,
     )  # fmt: skip
     kind = _kind(looked)
     return StopPoint(
         kind, SENTENCES[kind](looked), loss, looked.gradient, looked.noise, drop, negligible, float(found.values[0]),
-        found.smallest, found.smallest_error, *looked.escape, reach, rate, looked.limit, batch or landscape.rows,
+        found.smallest, found.smallest_error, *looked.escape, reach, rate, looked.expected, looked.limit,
+        batch or landscape.rows,
     )  # fmt: skip
 
 
-def _batch_error(landscape: Landscape, weights: FloatArray, batch: int, seed: int) -> float:
-    """Return the standard deviation of the gradient of a batch drawn without replacement; 0 for all rows."""
+def _batch_spread(landscape: Landscape, weights: FloatArray, batch: int, seed: int) -> float:
+    """Return the mean squared distance of the gradient of a batch from that of all rows, none of them held twice."""
     if not 0 < batch < landscape.rows:
         return 0.0
-    noise = gradient_noise(landscape, weights, seed=seed)
     left = (landscape.rows - batch) / (landscape.rows - 1)
-    return math.sqrt(max(noise.spread, 0.0) / batch * left)
+    return max(gradient_noise(landscape, weights, seed=seed).spread, 0.0) / batch * left
+
+
+def _expected(
+    landscape: Landscape, weights: FloatArray, gradient: FloatArray, rate: float, spread: float, seed: int
+) -> float:
+    """Return by how much a plain update at this rate lowers the loss on average; nan without a rate.
+
+    ``rate |G|^2 - rate^2 / 2 (G'HG + trace(H Sigma) / B)`` (McCandlish et al. 2018, eq. 2.5). spread: trace(Sigma) / B;
+    how much of it H bends is taken from the gradients of a few rows.
+    """
+    if math.isnan(rate):
+        return math.nan
+    bent, square = _bent(landscape, weights, gradient)
+    if spread:
+        size = min(PIECE, max(1, landscape.rows // GRADIENTS))
+        drawn = np.random.default_rng(seed).permutation(landscape.rows)[: size * GRADIENTS]
+        apart = [landscape.gradient(weights, rows) - gradient for rows in drawn.reshape(-1, size)]
+        bends, squares = np.sum([_bent(landscape, weights, part) for part in apart], axis=0)
+        bent += spread * float(bends / max(squares, 1e-300))
+    return rate * square - 0.5 * rate**2 * bent
+
+
+def _bent(landscape: Landscape, weights: FloatArray, direction: FloatArray) -> tuple[float, float]:
+    """Return v'Hv and v'v of a direction."""
+    along = direction.astype(np.float64)
+    return float(along @ landscape.product(weights, direction)), float(along @ along)
 
 
 def _scan(landscape: Landscape, weights: FloatArray, direction: FloatArray, loss: float) -> tuple[float, float]:
@@ -122,7 +161,7 @@ def _kind(looked: _Looked) -> StopKind:
         if looked.flat:
             return StopKind.PLATEAU
         return StopKind.SADDLE if looked.escape[0] > looked.negligible else StopKind.MINIMUM
-    if looked.gradient < looked.noise:
+    if looked.scattered:
         return StopKind.NOISE_FLOOR
     return StopKind.SMALL_RATE if looked.rate < SMALL_RATE * looked.limit else StopKind.DESCENDING
 
@@ -161,7 +200,8 @@ def _noise_floor(looked: _Looked) -> str:
 def _small_rate(looked: _Looked) -> str:
     return (
         f"no stop: the learning rate {figure(looked.rate)} is small beside the stability limit "
-        f"{figure(looked.limit)}, and the loss can still fall by {figure(looked.drop)}"
+        f"{figure(looked.limit)}; an update lowers the loss by about {figure(looked.expected)}, and it can still fall "
+        f"by {figure(looked.drop)} or more"
     )
 
 
