@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from downslope.store import list_unfinished, load
 from downslope.store.checkpoint import from_bytes, to_bytes
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.network.course import course_of
-from downslope.training.network.descent import Ended, NetworkDescent, NetworkProblem
+from downslope.training.network.descent import LISTS, TOLD, Ended, NetworkDescent, NetworkProblem, Progress
 from downslope.training.network.scaling import TargetScale
 
 SHORT = {
@@ -181,6 +181,10 @@ def test_a_network_goes_on_with_its_rule_its_key_and_its_best(
     updates = [step.update for step in second.progress.steps]
     assert updates == sorted(set(updates))
     assert updates[: len(kept.steps)] == [step.update for step in kept.steps]
+
+
+def test_all_progress_of_a_network_is_kept() -> None:
+    assert {each.name for each in fields(Progress)} == {*TOLD, *LISTS, "seconds", "steps"}
 
 
 def test_a_checkpoint_of_another_network_is_refused() -> None:

@@ -202,6 +202,16 @@ def test_a_run_that_has_ended_says_so(progress: Progress, flights_run: Run, tmp_
     assert not progress.folder.exists()
 
 
+def test_a_folder_that_a_kill_left_blank_is_removed_in_time(progress: Progress, tmp_path: Path) -> None:
+    blank, fresh = tmp_path / ".old.unfinished", tmp_path / ".new.unfinished"
+    for each in (blank, fresh):
+        each.mkdir()
+    os.utime(blank, (1.0, 1.0))
+    assert [each.run for each in list_unfinished(tmp_path)] == [progress.run]
+    begin(tmp_path, SPEC, "").remove()
+    assert (blank.exists(), fresh.exists(), progress.folder.exists()) == (False, True, True)
+
+
 def test_an_unknown_name_lists_the_near_ones(progress: Progress, tmp_path: Path) -> None:
     progress.keep()
     with pytest.raises(RunError, match=f'no unfinished run called "{progress.run[:-1]}" .*nearest: "{progress.run}"'):

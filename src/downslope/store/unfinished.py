@@ -42,6 +42,8 @@ from downslope.types import JsonValue
 ASKED, SETTLED, STATE = "asked.json", "settled.json", "checkpoint.safetensors"
 FORMAT = 1
 """Version of ``asked.json``; a reader refuses any other."""
+BLANK = 60.0
+"""Seconds after which a folder without settings is one whose writer died."""
 TRIES, PAUSE = 20, 0.05
 """How often, and after how many seconds, a lock is asked for again: whoever lists runs holds it for a moment."""
 
@@ -108,7 +110,7 @@ def begin(runs: str | Path, spec: Spec, source: str) -> Progress:
     parent = Path(runs)
     make_folder(parent)
     delete_leftovers(parent)
-    _delete_finished(parent)
+    _delete_useless(parent)
     while True:
         name = new_name(spec.source)
         folder = parent / f".{name}{ENDING}"
@@ -202,11 +204,13 @@ def _folder_of(run: str | Path, runs: Path) -> Path:
     raise RunError(message)
 
 
-def _delete_finished(runs: Path) -> None:
-    """Remove what a kill left between the last step of saving a run and the end: the run itself is whole."""
+def _delete_useless(runs: Path) -> None:
+    """Remove what kills left of runs that were saved whole already, or of which nothing was written down yet."""
     for folder in runs.glob(f".*{ENDING}"):
-        if _ended(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            blank = not (folder / ASKED).exists() and time.time() - folder.stat().st_mtime > BLANK
+            if _ended(folder) or (blank and not _running(folder)):
+                shutil.rmtree(folder)
 
 
 def _delete_partial(folder: Path) -> None:
