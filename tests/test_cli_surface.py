@@ -23,10 +23,11 @@ def test_the_page_of_a_named_surface(capsys: pytest.CaptureFixture[str]) -> None
     assert max(len(line) for line in lines) <= 80
     assert "█" in out
     assert err == ""
-    cells = [line.strip() for line in lines if len(line.strip()) > 40 and set(line.strip()) <= set("0123 ·")]
-    assert len(cells) == 20
-    assert cells[0].lstrip(" ")[0] == "2"  # upper left of the plane lies (-2.8, 3.1), third in the table
+    cells = [line.strip() for line in lines if len(line.strip()) > 12 and set(line.strip()) <= set("0123 ·")]
+    assert len(cells) == 5  # 17 characters across, so that four starts come on each
+    assert cells[0][0] == "2"  # upper left of the plane lies (-2.8, 3.1), third in the table
     assert cells[-1][0] == "3"
+    assert cells[-1][-1] == "0"
 
 
 def test_json_is_one_object_that_agrees_with_python(capsys: pytest.CaptureFixture[str]) -> None:

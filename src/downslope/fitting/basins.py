@@ -216,7 +216,7 @@ def _raced(problem: _Problem, rule: Any, spec: Spec) -> _Raced:
     if name in ("optax", "prodigy"):
         return _Raced(_Chosen(name, made, 1.0, program, ()), math.nan)
     rates = _candidates(problem, name)
-    shares = _shares(problem, program, rates)
+    shares, heights = _shares(problem, program, rates)
     best = int(np.flatnonzero(shares >= shares.max() - 0.01)[-1])
     evidence: tuple[Mapping[str, JsonValue], ...] = tuple(
         {"learning_rate": float(rate), "arrived": float(share)} for rate, share in zip(rates, shares, strict=True)
@@ -225,19 +225,34 @@ def _raced(problem: _Problem, rule: Any, spec: Spec) -> _Raced:
         f"the smallest of {rates.size} rates, to within 1 %, that bring most starts ({shares[best]:.0%}) to where the "
         f"gradient is zero in {plural(problem.steps, 'step')}"
     )
+    if shares.max() < 0.01:
+        best = int(np.argmin(heights))
+        reason = f"the one of {rates.size} rates whose starts come lowest; none brings them to where the slope is zero"
     choice = Choice("learning_rate", float(rates[best]), reason, evidence)
     return _Raced(_Chosen(name, made, float(rates[best]), program, (choice,)), float(shares[best]))
 
 
-def _shares(problem: _Problem, program: LaneProgram, rates: Vector) -> Vector:
-    """Return the share of the starts that each rate brings to an end: of a part of them each, or of the few all."""
+def _shares(problem: _Problem, program: LaneProgram, rates: Vector) -> tuple[Vector, Vector]:
+    """Return the share of the starts that each rate brings to an end, and the mean value where they stand then.
+
+    Each rate has its part of the starts, or where they are few all of them.
+    """
     lanes = problem.origins.shape[0]
     if lanes < PARTS * rates.size:
         each = [program.descend(problem.origins, float(rate), problem.extent) for rate in rates]
-        return np.array([_arrived(problem, one).mean() for one in each], np.float64)
+        ends = [(_arrived(problem, one), _heights(problem, one)) for one in each]
+        return np.array([good.mean() for good, _ in ends]), np.array([values.mean() for _, values in ends])
     turn = np.arange(lanes, dtype=np.intp) % rates.size
-    good = _arrived(problem, program.descend(problem.origins, rates[turn], problem.extent))
-    return np.array([good[turn == index].mean() for index in range(rates.size)], np.float64)
+    descended = program.descend(problem.origins, rates[turn], problem.extent)
+    good, values = _arrived(problem, descended), _heights(problem, descended)
+    parts = [turn == index for index in range(rates.size)]
+    return np.array([good[part].mean() for part in parts]), np.array([values[part].mean() for part in parts])
+
+
+def _heights(problem: _Problem, descended: Descended) -> Vector:
+    """Return the values at the ends, infinite for a descent that broke."""
+    values = problem.measure.values(descended.points)
+    return np.where(descended.alive & np.isfinite(values), values, np.inf)
 
 
 def _candidates(problem: _Problem, rule: str) -> Vector:

@@ -27,6 +27,10 @@ LEVEL = 1e-6
 """A curvature this small a share of the largest is none; so is a slope that across the box makes so little."""
 PROBE = 1e-2
 """How far to look along a level direction, as a share of the box."""
+TIP = 1e-8
+"""A search has come to the tip of a corner where its step is shorter than this share of the box."""
+SEARCHING = 60
+"""Steps and halvings of that search."""
 POLISHING = 30
 """Newton steps with which the ends of descents are brought to the bottom."""
 
@@ -76,7 +80,7 @@ def gather(ground: Ground, surface: Surface, descended: Descended, ended: Matrix
     arrived = alive & inside & near & still
     low = arrived & np.isin(stops, [Stop.MINIMUM.value, Stop.FLAT_MINIMUM.value])
     values = np.array(measured.values)
-    _onto_known(surface, ground, ended, alive & ~low, (bottoms, values, low, stops))
+    _onto_corners(ground, ended, alive & inside & ~low & ~arrived, (bottoms, values, low, stops))
     reached, centers = _clusters(ground, bottoms, values, low, stops == Stop.FLAT_MINIMUM.value)
     minima = tuple(
         _basin(ground, surface, bottoms[center], float(values[center]), Stop(str(stops[center])),
@@ -158,15 +162,40 @@ def _seen(rise: Vector, nothing: float) -> Stop:
     return Stop.FLAT_MINIMUM if (rise > nothing).any() else Stop.PLATEAU
 
 
-def _onto_known(
-    surface: Surface, ground: Ground, ended: Matrix, free: NDArray[np.bool_], told: tuple[Any, ...]
-) -> None:
-    """Bring ends next to a known minimum onto it: at the tip of a cone no slope ever tells that it is near."""
+def _onto_corners(ground: Ground, ended: Matrix, free: NDArray[np.bool_], told: tuple[Any, ...]) -> None:
+    """Bring ends next to the tip of a corner, such as that of ``abs(x)``, onto it: no slope tells that it is near.
+
+    A search along the axes halves its step where no neighbour is lower (Hooke and Jeeves 1961); where slopes are
+    smooth it goes on moving, and its step does not shrink to nothing. Then no direction at all may be lower.
+    """
     bottoms, values, low, stops = told
-    for known in surface.minima:
-        point = np.array(known.point)
-        here = free & (np.abs(ended - point) <= NEAR * ground.extent).all(axis=1) & (ground.spread > 0)
-        bottoms[here], values[here], low[here], stops[here] = point, known.value, True, Stop.MINIMUM.value
+    some = np.flatnonzero(free)
+    if not some.size:
+        return
+    points, met, reach = ended[some], ground.measure.values(ended[some]), np.full(some.size, 0.5 * NEAR)
+    axes = np.concatenate([np.eye(ended.shape[1]), -np.eye(ended.shape[1])])
+    for _ in range(SEARCHING):
+        found, lower = _neighbours(ground, points, reach, axes)
+        better = lower < met
+        points, met = np.where(better[:, None], found, points), np.where(better, lower, met)
+        reach = np.where(better, reach, 0.5 * reach)
+    ways = np.random.default_rng(0).normal(size=(8 * ended.shape[1], ended.shape[1]))
+    ways /= np.abs(ways).max(axis=1, keepdims=True)
+    _, around = _neighbours(ground, points, np.full(some.size, SAME), ways)
+    near = (np.abs(points - ended[some]) <= NEAR * ground.extent).all(axis=1)
+    corner = near & (reach < TIP) & (around > met + 1e-12 * ground.spread)
+    here = some[corner]
+    bottoms[here], values[here], low[here], stops[here] = points[corner], met[corner], True, Stop.MINIMUM.value
+
+
+def _neighbours(ground: Ground, points: Matrix, reach: Vector, ways: Matrix) -> tuple[Matrix, Vector]:
+    """Return the lowest neighbour (n, d) of each point, so far away in shares of the box, and its value."""
+    around = points[:, None, :] + reach[:, None, None] * ways * ground.extent
+    met = ground.measure.values(around.reshape(-1, points.shape[1])).reshape(points.shape[0], -1)
+    met = np.where(np.isfinite(met), met, np.inf)
+    best = met.argmin(axis=1)
+    chosen = np.take_along_axis(around, best[:, None, None], axis=1)[:, 0]
+    return chosen, met.min(axis=1)
 
 
 def _clusters(

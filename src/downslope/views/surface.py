@@ -19,8 +19,8 @@ BAR = 14
 """Characters of the longest bar."""
 FIRST_STEPS = 8
 """Steps shown of the way of a single start."""
-ACROSS, DOWN = 60, 20
-"""Characters of a map."""
+ACROSS, EACH = 60, 4
+"""Characters of a map in a row at most, three times those in a column; starts to a character at least."""
 MEANINGS = {
     "diverged": "diverged: smaller steps may not",
     "outside the box": "ended outside the box",
@@ -40,7 +40,7 @@ def surface_report(basins: Basins) -> tuple[Section, ...]:
         sections.insert(1, Section("Chosen, and why", (chosen,)))
     if basins.starts == 1 and basins.path.shape[1]:
         sections.append(Section("How the start went down", _path(basins)))
-    elif len(basins.variables) <= 2 and basins.starts >= ACROSS:
+    elif len(basins.variables) <= 2 and basins.starts >= ACROSS * EACH:
         sections.append(Section("Which start reaches which minimum", _map(basins)))
     return tuple(sections)
 
@@ -141,12 +141,14 @@ def _map(basins: Basins) -> tuple[Text, ...]:
 
     low, high = np.array(basins.box).T
     place = np.clip((basins.origins - low) / (high - low), 0.0, 1.0 - 1e-12)
-    down = DOWN if place.shape[1] == 2 else 1
-    column = (place[:, 0] * ACROSS).astype(np.intp)
-    row = (place[:, -1] * down).astype(np.intp) if down > 1 else np.zeros(len(place), np.intp)
+    plane = place.shape[1] == 2
+    across = min(ACROSS, int(math.sqrt(3 * basins.starts / EACH))) if plane else ACROSS
+    down = across // 3 if plane else 1
+    column = (place[:, 0] * across).astype(np.intp)
+    row = (place[:, -1] * down).astype(np.intp) if plane else np.zeros(len(place), np.intp)
     kinds = len(basins.minima) + 1
-    votes = np.bincount((row * ACROSS + column) * kinds + basins.reached + 1, minlength=down * ACROSS * kinds)
-    cells = votes.reshape(down, ACROSS, kinds)
+    votes = np.bincount((row * across + column) * kinds + basins.reached + 1, minlength=down * across * kinds)
+    cells = votes.reshape(down, across, kinds)
     best = np.where(cells.sum(axis=2) > 0, cells.argmax(axis=2) - 1, -2)
     marks = {-2: " ", -1: NONE}
     lines = ["".join(marks.get(int(each), _mark(int(each))) for each in best[i]) for i in reversed(range(down))]
