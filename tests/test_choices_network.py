@@ -152,6 +152,9 @@ def test_layers_carry_their_lengths_and_update_ratios(case: Small) -> None:
     given = gradient_noise(case.landscape, case.flat, piece=1, update=0.01 * case.flat)
     assert [layer.update for layer in given.layers] == pytest.approx([0.01] * 3)
     assert math.isnan(gradient_noise(case.landscape, case.flat, piece=1).layers[0].update)
+    dead = gradient_noise(case.landscape, case.flat, piece=1, dead={"hidden.0.layer": 0.25})
+    assert dead.layers[0].dead == 0.25
+    assert math.isnan(dead.layers[-1].dead)
 
 
 def test_layers_of_any_tree_have_names() -> None:
@@ -174,9 +177,6 @@ def test_units_that_never_fire_are_counted(model: str, shape: tuple[int, ...]) -
         dead = dead_units(weights, case.rest, case.statistics, case.data, np.arange(50))
         assert len(dead) == len(case.weights.hidden)
         assert dead["hidden.0.layer"] == off / bias.size
-    noise = gradient_noise(case.landscape, case.flat, piece=10, dead=dead)
-    assert noise.layers[0].dead == dead["hidden.0.layer"]
-    assert math.isnan(noise.layers[-1].dead)
 
 
 def noise_of(scale: float, low: float = 1.0, high: float = math.inf) -> Noise:
@@ -279,6 +279,9 @@ def test_a_gradient_below_its_own_scatter_is_the_noise_floor() -> None:
     # Of all rows the gradient is exact, and the same point is still on its way down.
     assert stop_point(landscape, off, rate=0.1).kind is StopKind.SMALL_RATE
     assert stop_point(landscape, best, rate=0.1, batch=20).kind is StopKind.MINIMUM
+    part = stop_point(landscape, off, rate=0.1, batch=20, sample=500)
+    assert (part.rows, part.all_rows) == (500, 2000)
+    assert part.gradient_norm != point.gradient_norm
 
 
 def test_what_counts_as_a_fall_is_measured_against_the_whole_descent() -> None:

@@ -86,13 +86,13 @@ class StopKind(StrEnum):
 class StopPoint:
     """What kind of point the weights are at, and how we know.
 
-    message: one sentence. loss: of all rows. gradient_norm: of all rows; gradient_error: the standard deviation of
-    the gradient of one batch of ``batch`` examples. drop: the largest fall of the loss measured on the way that
+    message: one sentence. loss, gradient_norm: of the mean loss. gradient_error: the standard deviation of the
+    gradient of one batch of ``batch`` examples. drop: the largest fall of the loss measured on the way that
     gradient and curvature point; negligible: the fall that counts as none. escape_drop, escape_length: the largest
     fall measured along the direction that curves down most, and how far along; 0 where nothing curves down.
     reach: the distance over which slope and curvature are held to be flat or not. expected: how far one plain update
-    at the learning rate lowers the loss on average, its noise included; nan without a rate. The rest is as in
-    ``Shape``.
+    at the learning rate lowers the loss on average, its noise included; nan without a rate. rows of all_rows:
+    examples that all but ``gradient_error`` was measured on. The rest is as in ``Shape``.
     """
 
     kind: StopKind
@@ -112,3 +112,5 @@ class StopPoint:
     expected: float
     stability_limit: float
     batch: int
+    rows: int
+    all_rows: int

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from downslope.choices.network.noise import PIECE, gradient_noise
+from downslope.choices.network.shape import sampled
 from downslope.engines.network.curvature import Spectrum, extremes, newton_step
 from downslope.engines.network.landscape import Landscape
 from downslope.records.figures import figure
 from downslope.records.shape import StopKind, StopPoint
-from downslope.types import FloatArray, Vector
+from downslope.types import FloatArray, Indices, Vector
 
 NEGLIGIBLE = 1e-3
 """A fall of the loss counts as none below this share of all that it has fallen, or of the loss itself."""
@@ -72,33 +73,56 @@ class _Looked:
         return within <= self.negligible
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Weights on a landscape, and the rows that are looked at from there, None for all."""
+
+    landscape: Landscape
+    weights: FloatArray
+    rows: Indices | None
+    seed: int
+
+    def bent(self, direction: FloatArray) -> tuple[float, float]:
+        """Return v'Hv and v'v of a direction."""
+        along = direction.astype(np.float64)
+        return float(along @ self.landscape.product(self.weights, direction, self.rows)), float(along @ along)
+
+    def scan(self, direction: FloatArray, loss: float) -> tuple[float, float]:
+        """Return the largest fall of the loss along a direction, and how many of its lengths away; 0 and 0 for none."""
+        losses = self.landscape.values(self.weights, direction[None], LENGTHS[:, None], self.rows)
+        falls = np.where(np.isfinite(losses), loss - losses, -math.inf)
+        best = int(np.argmax(falls))
+        return (float(falls[best]), float(LENGTHS[best])) if falls[best] > 0 else (0.0, 0.0)
+
+
 def stop_point(
     landscape: Landscape, weights: FloatArray, *, rate: float = math.nan, batch: int = 0, fallen: float = math.nan,
-    seed: int = 0,
+    sample: int | None = None, seed: int = 0,
 ) -> StopPoint:  # fmt: skip
     """Return what kind of point ``weights`` (P,) are at, with the measurements that say so.
 
     rate: the learning rate in use. batch: examples a step, 0 for all rows. fallen: how far the loss has come down
     since the start, against which falls are judged; where it has not, by the loss itself, or 1 if that is less.
+    sample: rows to measure on, None for all.
     """
-    loss = landscape.value(weights)
-    gradient = landscape.gradient(weights)
+    at = _Place(landscape, weights, sampled(landscape, sample, 1, seed), seed)
+    loss = landscape.value(weights, at.rows)
+    gradient = landscape.gradient(weights, at.rows)
     negligible = NEGLIGIBLE * (fallen if fallen > 0 else max(1.0, abs(loss)))
-    found = extremes(landscape, weights, seed=seed)
-    step, _ = newton_step(landscape, weights, gradient)
-    drop, _ = _scan(landscape, weights, step, loss)
+    found = extremes(landscape, weights, rows=at.rows, seed=seed)
+    step, _ = newton_step(landscape, weights, gradient, rows=at.rows)
+    drop, _ = at.scan(step, loss)
     reach = max(1.0, float(np.linalg.norm(weights.astype(np.float64))))
     spread = _batch_spread(landscape, weights, batch, seed)
     looked = _Looked(
         loss, float(np.linalg.norm(gradient.astype(np.float64))), math.sqrt(spread), drop, negligible, found,
-        _escape(landscape, weights, found, loss, reach), reach, rate,
-        _expected(landscape, weights, gradient, rate, spread, seed), batch,
+        _escape(at, found, loss, reach), reach, rate, _expected(at, gradient, rate, spread), batch,
     )  # fmt: skip
     kind = _kind(looked)
     return StopPoint(
         kind, SENTENCES[kind](looked), loss, looked.gradient, looked.noise, drop, negligible, float(found.values[0]),
         found.smallest, found.smallest_error, *looked.escape, reach, rate, looked.expected, looked.limit,
-        batch or landscape.rows,
+        batch or landscape.rows, landscape.rows if at.rows is None else at.rows.size, landscape.rows,
     )  # fmt: skip
 
 
@@ -110,9 +134,7 @@ def _batch_spread(landscape: Landscape, weights: FloatArray, batch: int, seed: i
     return max(gradient_noise(landscape, weights, seed=seed).spread, 0.0) / batch * left
 
 
-def _expected(
-    landscape: Landscape, weights: FloatArray, gradient: FloatArray, rate: float, spread: float, seed: int
-) -> float:
+def _expected(at: _Place, gradient: FloatArray, rate: float, spread: float) -> float:
     """Return by how much a plain update at this rate lowers the loss on average; nan without a rate.
 
     ``rate |G|^2 - rate^2 / 2 (G'HG + trace(H Sigma) / B)`` (McCandlish et al. 2018, eq. 2.5). spread: trace(Sigma) / B;
@@ -120,39 +142,24 @@ def _expected(
     """
     if math.isnan(rate):
         return math.nan
-    bent, square = _bent(landscape, weights, gradient)
+    bent, square = at.bent(gradient)
     if spread:
-        size = min(PIECE, max(1, landscape.rows // GRADIENTS))
-        drawn = np.random.default_rng(seed).permutation(landscape.rows)[: size * GRADIENTS]
-        apart = [landscape.gradient(weights, rows) - gradient for rows in drawn.reshape(-1, size)]
-        bends, squares = np.sum([_bent(landscape, weights, part) for part in apart], axis=0)
+        all_rows = at.landscape.rows
+        size = min(PIECE, max(1, all_rows // GRADIENTS))
+        drawn = np.random.default_rng(at.seed).permutation(all_rows)[: size * GRADIENTS].astype(np.int32)
+        pieces = drawn[: drawn.size // size * size].reshape(-1, size)
+        apart = [at.landscape.gradient(at.weights, rows) - gradient for rows in pieces]
+        bends, squares = np.sum([at.bent(part) for part in apart], axis=0)
         bent += spread * float(bends / max(squares, 1e-300))
     return rate * square - 0.5 * rate**2 * bent
 
 
-def _bent(landscape: Landscape, weights: FloatArray, direction: FloatArray) -> tuple[float, float]:
-    """Return v'Hv and v'v of a direction."""
-    along = direction.astype(np.float64)
-    return float(along @ landscape.product(weights, direction)), float(along @ along)
-
-
-def _scan(landscape: Landscape, weights: FloatArray, direction: FloatArray, loss: float) -> tuple[float, float]:
-    """Return the largest fall of the loss along a direction and how many of its lengths away, 0 and 0 for none."""
-    losses = landscape.values(weights, direction[None], LENGTHS[:, None])
-    falls = np.where(np.isfinite(losses), loss - losses, -math.inf)
-    best = int(np.argmax(falls))
-    return (float(falls[best]), float(LENGTHS[best])) if falls[best] > 0 else (0.0, 0.0)
-
-
-def _escape(
-    landscape: Landscape, weights: FloatArray, found: Spectrum, loss: float, reach: float
-) -> tuple[float, float]:
+def _escape(at: _Place, found: Spectrum, loss: float, reach: float) -> tuple[float, float]:
     """Return the largest fall along the direction that curves down most, either way, and how far along."""
     largest = max(abs(float(found.values[0])), abs(found.smallest))
     if not found.smallest < -max(found.smallest_error, NEGATIVE * largest):
         return 0.0, 0.0
-    ways = [_scan(landscape, weights, way * reach * found.smallest_vector, loss) for way in (1.0, -1.0)]
-    drop, lengths = max(ways)
+    drop, lengths = max(at.scan(way * reach * found.smallest_vector, loss) for way in (1.0, -1.0))
     return drop, lengths * reach
 
 
