@@ -84,7 +84,14 @@ def test_a_rule_does_not_escape_and_the_end_is_called_a_saddle() -> None:
     assert (found.smallest, found.largest) == pytest.approx((-2.0, 2.0))
 
 
+def test_a_race_of_a_single_update_is_judged_by_where_it_led() -> None:
+    found = minimize(lambda p: (p[0] - 1.0) ** 2, [3.0], rule="plain", updates=1)
+    assert found.value < found.objective_at_start
+    assert found.setting("learning_rate") == pytest.approx(10.0**-0.5)  # the candidate nearest to 1 / f'' = 0.5
+
+
 def test_level_ground_is_told_apart() -> None:
+    assert minimize(lambda p: p[0], [3.0], updates=5).kind is Stop.SLOPE
     assert minimize(lambda p: (p[0] - p[1]) ** 2, [1.0, 0.0]).kind is Stop.FLAT_MINIMUM
     assert minimize(lambda p: 0.0 * p[0], [1.0]).kind is Stop.PLATEAU
     assert minimize(ROSENBROCK, [-1.2, 1.0], rule="plain", learning_rate=1e-3, updates=50).kind is Stop.SLOPE
@@ -207,7 +214,7 @@ def test_epochs_are_fresh_shuffles_so_that_no_example_is_left_out() -> None:
 
 
 def test_budgets_end_a_descent() -> None:
-    by_time = minimize(ROSENBROCK, [-1.2, 1.0], rule="plain", learning_rate=1e-4, updates=10**7, max_seconds=0.3)
+    by_time = minimize(ROSENBROCK, [-1.2, 1.0], rule="plain", learning_rate=1e-8, updates=10**8, max_seconds=0.3)
     assert by_time.verdict is Verdict.BUDGET
     assert "max-seconds" in by_time.message
     assert minimize(ROSENBROCK, [-1.2, 1.0], updates=3).updates == 3

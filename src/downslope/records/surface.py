@@ -72,7 +72,7 @@ class Basins:
     seed: int
     minima: tuple[Basin, ...]
     elsewhere: Mapping[str, float]
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice, ...] = field(repr=False)
     seconds: Mapping[str, float]
     origins: Matrix = field(repr=False, compare=False)
     reached: Indices = field(repr=False, compare=False)
@@ -97,7 +97,7 @@ class Minimum:
     ``auto`` became. seconds: choose, descend, total.
     """
 
-    params: Any = field(repr=False, compare=False)
+    params: Any = field(compare=False)
     value: float
     gradient_norm: float
     kind: Stop
@@ -108,11 +108,11 @@ class Minimum:
     objective_at_start: float
     passes: float
     updates: int
-    spec: Spec
+    spec: Spec = field(repr=False)
     resolved: Mapping[str, JsonValue]
     seconds: Mapping[str, float]
-    steps: tuple[StepRecord, ...] = ()
-    choices: tuple[Choice, ...] = ()
+    steps: tuple[StepRecord, ...] = field(default=(), repr=False)
+    choices: tuple[Choice, ...] = field(default=(), repr=False)
 
     @property
     def objective(self) -> float:

@@ -22,7 +22,6 @@ def surface_of(text: str, box: Box | None = None) -> Surface:
 
     box: in place of its own; expressions have one of -5 to 5 each way.
     """
-    from downslope.models.surface.expression import expression_surface
     from downslope.models.surface.named import SURFACES
 
     name = text.strip().lower().replace(" ", "-").replace("_", "-")
@@ -32,5 +31,7 @@ def surface_of(text: str, box: Box | None = None) -> Surface:
         message = f'there is no surface called "{text}"{nearest(name, SURFACES)}; or write an expression such as x**2'
         raise OptionError(message)
     else:
+        from downslope.models.surface.expression import expression_surface
+
         surface = expression_surface(text)
     return surface if box is None else surface.within(box)

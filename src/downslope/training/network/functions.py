@@ -167,7 +167,9 @@ class RuleDescent:
         if self.updates < self.course.race:
             return Verdict.BUDGET, ""
         mean = self._raced / max(self.course.race - self.course.race // 2, 1)
-        mean = np.where(np.asarray(self.state.alive), mean, np.inf)
+        if self.exact:
+            mean = np.array([self._reached(lane(self.state, index)) for index in range(len(self.rates))])
+        mean = np.where(np.asarray(self.state.alive) & np.isfinite(mean), mean, np.inf)
         if not np.isfinite(mean).any():
             return Verdict.DIVERGED, f"diverged at every rate from {figure(self.rates[0])} to {figure(self.rates[-1])}"
         winner = int(np.argmin(mean))
@@ -177,13 +179,15 @@ class RuleDescent:
             for rate, value in zip(self.rates, mean, strict=True)
         )  # fmt: skip
         self.rate = self.rates[winner]
-        reason = (
-            f"the lowest loss of {len(self.rates)} rates run side by side over the first {self.course.race} updates"
-        )
+        race = plural(self.course.race, "update")
+        reason = f"the lowest loss of {len(self.rates)} rates run side by side for the first {race}"
         self.choices.append(Choice("learning_rate", self.rate, reason, evidence))
         self._note_chunk(chunk.losses[winner], chunk.norms[winner])
         self.state, self.rates, self._step_seconds = lane(self.state, winner), [self.rate], math.nan
         return Verdict.BUDGET, ""
+
+    def _reached(self, state: State) -> float:
+        return self.problem.whole(settled_weights(self.name, state.rule, state.weights)).value
 
     def _after(self, chunk: Chunk, count: int) -> tuple[Verdict, str]:
         if not bool(self.state.alive):

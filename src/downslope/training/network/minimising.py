@@ -18,6 +18,7 @@ from downslope.engines.network.newton import Bowl, FlatFunction
 from downslope.engines.network.problems import FunctionProblem, pose
 from downslope.errors import OptionError
 from downslope.records import Choice, Spec, StepRecord
+from downslope.records.figures import plural
 from downslope.records.surface import Minimum, Stop
 from downslope.training.logbook import Watch
 from downslope.training.network.functions import RATES, Descent, RuleDescent, plan
@@ -66,7 +67,7 @@ def descend_function(
             chose = time.perf_counter()
             descent = stepping.run()
             resolved |= {
-                "rule": stepping.name, "learning_rate": descent.rate, "batch_size": batch or problem.rows,
+                "rule": stepping.name, "learning_rate": descent.rate, "batch_size": batch or problem.rows or None,
                 "schedule": stepping.course.schedule, "warmup": stepping.course.warmup,
             }  # fmt: skip
         ended = time.perf_counter()
@@ -124,7 +125,7 @@ def _method(problem: FunctionProblem, spec: Spec, rule: Any) -> tuple[str, list[
     if steered or problem.size > SCALED_MOST:
         why = "a rule or a rate is named" if steered else f"the Hessian of {problem.size:,} numbers is too large"
         return "full-batch", [Choice("method", "full-batch", why)]
-    return "scaled", [Choice("method", "scaled", f"the Hessian of {problem.size:,} numbers to learn is small")]
+    return "scaled", [Choice("method", "scaled", f"the Hessian of {plural(problem.size, 'number')} is small")]
 
 
 def _stepping(
@@ -188,7 +189,7 @@ def _rests(bowl: Bowl, come: float, level: float, size: float) -> bool:
     bent = np.abs(bowl.bends) > level
     step = along[bent] / np.abs(bowl.bends[bent])
     promised = 0.5 * float(np.abs(along[bent] * step).sum())
-    drift = float(np.abs(along[~bent]).sum()) * PROBE
+    drift = float(np.abs(along[~bent]).sum()) * PROBE * size
     near = float(np.linalg.norm(step)) <= PROBE * size
     return near and promised + drift <= max(AT_REST * come, 1e-12 * abs(bowl.value))
 
