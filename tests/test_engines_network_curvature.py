@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from downslope.engines.network.curvature import extremes, lanczos, newton_step, trace
-from downslope.engines.network.landscape import averaged, function_landscape
+from downslope.engines.network.landscape import averaged, data_landscape, function_landscape
 from tests.small_networks import Small, plain_loss, small
 
 
@@ -169,3 +169,17 @@ def test_pieces_are_smaller_where_more_is_held_on_the_way() -> None:
     wide = small("mlp:512,512", rows=40, features=300, double=False, at_once=None)
     assert table.landscape.at_once == wide.landscape.at_once == 1024
     assert 16 <= images.landscape.at_once < 512
+
+
+def test_the_hessian_of_least_squares_is_that_of_its_features() -> None:
+    rng = np.random.default_rng(5)
+    features, target = rng.standard_normal((3000, 4)) * [3.0, 1.0, 1.0, 0.2], rng.standard_normal(3000)
+    landscape = data_landscape(
+        lambda w, batch: jnp.mean((batch["x"] @ w["slope"] + w["bias"] - batch["y"]) ** 2),
+        {"slope": jnp.zeros(4), "bias": jnp.zeros(())}, {"x": jnp.asarray(features), "y": jnp.asarray(target)},
+    )  # fmt: skip
+    assert (landscape.rows, landscape.size) == (3000, 5)
+    ones = np.hstack([np.ones((3000, 1)), features])  # the tree of weights is in the order of its names
+    values = np.linalg.eigvalsh(2 * ones.T @ ones / 3000)
+    found = extremes(landscape, np.ones(5))
+    assert (found.values[0], found.smallest) == (pytest.approx(values[-1]), pytest.approx(values[0]))

@@ -212,3 +212,11 @@ def network_landscape(
 def function_landscape(function: Callable[[Tree], Array], like: Tree) -> Landscape:
     """Return a function of weights alone, without data, as a landscape of one row."""
     return Landscape(lambda weights, data, rows: function(weights), (), 1, like)
+
+
+def data_landscape(loss: Callable[[Tree, Tree], Array], like: Tree, data: Tree) -> Landscape:
+    """Return ``loss(weights, batch)``, a mean over the batch, over all of ``data``: a tree of arrays (n, ...)."""
+    rows = jax.tree.leaves(data)[0].shape[0]
+    return Landscape(
+        lambda weights, data, some: loss(weights, jax.tree.map(lambda leaf: leaf[some], data)), data, rows, like
+    )

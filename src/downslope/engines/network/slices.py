@@ -9,6 +9,7 @@ beside that of the slice, and the slice tells how much of the path it holds.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,7 +31,7 @@ MARGIN = 0.2
 """How far a slice goes beyond the path, as a share of it."""
 NARROW = 1e-6
 """A path whose second extent is below this share of its first runs along a line."""
-THREADS = 2
+THREADS = os.cpu_count() or 1
 POINTS_A_CALL = 256
 
 Path = Sequence[tuple[int, FloatArray]]
