@@ -77,7 +77,7 @@ def test_ten_thousand_starts_take_less_than_a_second_once_compiled() -> None:
 @pytest.mark.parametrize("name", SURFACES)
 def test_what_is_found_of_a_named_surface_is_what_is_known_of_it(name: str) -> None:
     surface = SURFACES[name]
-    found = basins(surface, 2000)
+    found = basins(surface, 1024)
     assert found.minima
     assert found.minima[0].lowest
     assert found.minima[0].value == pytest.approx(surface.lowest, abs=1e-9)

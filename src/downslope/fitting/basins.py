@@ -31,7 +31,7 @@ NOISE = Setting("", low=0)
 RATES, PARTS = 16, 16
 """Learning rates of a race; each gets its part of the starts, where that is at least so many."""
 SAMPLE = 1024
-"""Points of the box at which the ground is measured."""
+"""Fewest points of the box at which the ground is measured."""
 BY_SIZE = ("adagrad", "rmsprop", "adam", "adamw", "lion")
 """Rules whose steps are about as long as the rate, whatever the gradient."""
 ARRIVED = 1e-3
@@ -76,7 +76,7 @@ def basins(
         ready.name, ready.formula, ready.teaches, ready.variables, ready.box,
         math.nan if ready.lowest is None else ready.lowest, origins.shape[0], steps, chosen.rule, chosen.rate,
         float(noise), seed, gathered.minima, gathered.elsewhere, chosen.choices, seconds, origins, gathered.reached,
-        problem.measure.values(descended.points), descended.points, descended.moved, descended.path,
+        problem.measure(descended.points).values, descended.points, descended.moved, descended.path,
     )  # fmt: skip
 
 
@@ -159,7 +159,8 @@ class _Problem:
 
     def _sample(self, seed: int) -> Matrix:
         """Return points of the box that tell how high and how bent the ground is."""
-        return self.low + self.extent * np.random.default_rng(seed).random((SAMPLE, self.extent.size))
+        many = max(SAMPLE, self.origins.shape[0])  # as many as starts, so that both are measured by one program
+        return self.low + self.extent * np.random.default_rng(seed).random((many, self.extent.size))
 
     def program(self, name: str, rule: Any, noisy: bool) -> LaneProgram:
         from downslope.engines.network.functions import LaneProgram
@@ -251,7 +252,7 @@ def _shares(problem: _Problem, program: LaneProgram, rates: Vector) -> tuple[Vec
 
 def _heights(problem: _Problem, descended: Descended) -> Vector:
     """Return the values at the ends, infinite for a descent that broke."""
-    values = problem.measure.values(descended.points)
+    values = problem.measure(descended.points).values
     return np.where(descended.alive & np.isfinite(values), values, np.inf)
 
 
