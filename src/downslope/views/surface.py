@@ -10,7 +10,7 @@ from downslope.records.surface import Basin, Basins, Stop
 from downslope.types import JsonValue
 from downslope.views.parts import Facts, Section, Table, Text, Tone, facts
 
-MARKS = "0123456789abcdefghijklmnopqrstuvwxyz"
+MARKS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """How the minima are written on a map, lowest first; those past the last, and starts that reach none, are dots."""
 NONE = "·"
 ROWS = 12
