@@ -20,6 +20,7 @@ from downslope.engines.network.anatomy import dead_units, layers_of
 from downslope.engines.network.inputs import batch_loss
 from downslope.engines.network.landscape import Landscape, function_landscape
 from downslope.engines.network.rules import rule_of
+from downslope.errors import InputError
 from downslope.records.files import record_to_json
 from downslope.records.shape import Noise, StopKind
 from tests.small_networks import Small, plain_loss, small
@@ -76,6 +77,19 @@ def test_condition_says_when_there_is_none() -> None:
     assert math.isnan(measure_shape(saddle, np.ones(2)).condition)
     hill = function_landscape(lambda w: -(w[0] ** 2), jnp.zeros(2))
     assert measure_shape(hill, np.ones(2)).stability_limit == math.inf
+
+
+def test_what_is_not_a_number_is_said() -> None:
+    cliff = function_landscape(lambda w: jnp.sum(jnp.sqrt(w)), jnp.zeros(2))
+    with pytest.raises(InputError, match="not a number at these weights"):
+        measure_shape(cliff, np.array([-1.0, 1.0]))
+
+
+@pytest.mark.parametrize(("rows", "sample", "used"), [(20, 10, 20), (100, 10, 32), (100, 70, 64), (100, 100, 100)])
+def test_samples_come_in_whole_pieces(rows: int, sample: int, used: int) -> None:
+    shape = measure_shape(mean_of_numbers(rows, 0.0, 0), np.zeros(3), sample=sample)
+    assert (shape.rows, shape.all_rows) == (used, rows)
+    assert shape.largest == pytest.approx(1.0)
 
 
 def test_a_sample_states_its_error() -> None:

@@ -36,7 +36,7 @@ def gradient_noise(
     weights, or else rate, that of a plain step. dead: from ``engines.network.anatomy.dead_units``.
     """
     count = min(sample, landscape.rows)
-    size = max(1, min(PIECE, count // LEAST_PIECES)) if piece is None else piece
+    size = max(1, min(PIECE, count // LEAST_PIECES)) if piece is None else min(piece, count)
     pieces = count // size
     drawn = np.random.default_rng(seed).permutation(landscape.rows)[: pieces * size]
     mean, squares, products = landscape.spread(weights, drawn.reshape(pieces, size))

@@ -17,11 +17,10 @@ PIECES = 32
 
 def sampled(landscape: Landscape, count: int | None, pieces: int, seed: int) -> Indices | None:
     """Return ``count`` distinct rows, cut down to a multiple of ``pieces``; None, for all, where count reaches them."""
-    if count is None or count >= landscape.rows:
+    if count is None or max(count, pieces) >= landscape.rows:
         return None
     most = max(pieces, count // pieces * pieces)
-    rows = np.random.default_rng(seed).choice(landscape.rows, min(most, landscape.rows), replace=False)
-    return rows.astype(np.int32)
+    return np.random.default_rng(seed).choice(landscape.rows, most, replace=False).astype(np.int32)
 
 
 def measure_shape(
@@ -31,7 +30,8 @@ def measure_shape(
     """Return the outer eigenvalues and the trace of the Hessian at ``weights`` (P,).
 
     sample: rows to measure on, None for all; the largest eigenvalue of a sample tends to be above that of all rows.
-    steps: most steps of Lanczos' method. probes: random directions of the trace.
+    steps: most steps of Lanczos' method. probes: random directions of the trace. Raises InputError where the loss
+    has no finite curvature.
     """
     rows = sampled(landscape, sample, PIECES, seed)
     found = extremes(landscape, weights, steps=steps, rows=rows, seed=seed)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.errors import InputError
 from downslope.types import FloatArray, Indices, Matrix, Vector
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def lanczos(product: Product, start: FloatArray, steps: int, wanted: int, seed: 
     """Return a Krylov space grown from ``start`` (P,), not zero, until its outer eigenvalues are found.
 
     wanted: how many of the largest, besides the smallest; 0 takes all steps. Where the space is exhausted before, it
-    goes on from a new random direction, since the first meets an eigenvalue that occurs twice only once.
+    goes on from a new random direction, since the first meets an eigenvalue that occurs twice only once. Raises
+    InputError where a product is not finite.
     """
     size, kind = start.size, start.dtype
     steps = max(2, min(steps, size, MEMORY // (size * kind.itemsize))) if size > 1 else 1
@@ -92,6 +94,9 @@ def lanczos(product: Product, start: FloatArray, steps: int, wanted: int, seed: 
     for j in range(steps):
         basis[j] = following
         rest = product(basis[j])
+        if not np.isfinite(rest).all():
+            message = "the curvature of the loss is not a number at these weights; measure at the last finite ones"
+            raise InputError(message)
         diagonal[j] = float(basis[j] @ rest)
         rest = _cleared(rest, basis[: j + 1])
         off[j] = float(np.linalg.norm(rest))
