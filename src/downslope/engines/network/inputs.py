@@ -21,7 +21,7 @@ from downslope.models.network.layers import Batch, Network, Statistics
 from downslope.types import FloatArray
 
 Array = jax.Array
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 256
 """Rows of a full pass that go through the network together."""
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from downslope.engines.network.dense import dense_along, is_dense
-from downslope.engines.network.inputs import ROWS_AT_ONCE, Data, batch_loss
+from downslope.engines.network.inputs import Data, batch_loss
 from downslope.engines.network.loop import Tree
 from downslope.losses import Loss
 from downslope.models.network.layers import Network, Statistics
@@ -39,6 +39,8 @@ NEAR = 1 << 18
 """Bytes on the way to those losses that stay near the processor."""
 AT_HAND = 1 << 26
 """Bytes on the way to the loss of one piece of rows; derivatives take a few times as many."""
+MOST_ROWS = 1024
+"""Rows that are gone through together at the most."""
 LEAST_ROWS = 16
 
 
@@ -62,7 +64,7 @@ class Landscape:
         self.size, self.dtype = int(flat.size), np.dtype(flat.dtype)
         self.data, self.rows, self._loss, self._along = data, rows, loss, along
         a_row = self._bytes_on_the_way(2) - self._bytes_on_the_way(1)
-        self.at_once = at_once or max(LEAST_ROWS, min(ROWS_AT_ONCE, AT_HAND // max(a_row, 1)))
+        self.at_once = at_once or max(LEAST_ROWS, min(MOST_ROWS, AT_HAND // max(a_row, 1)))
         self._value = jax.jit(self._value_of)
         self._gradient = jax.jit(self._gradient_of)
         self._product = jax.jit(self._product_of)

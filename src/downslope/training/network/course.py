@@ -79,6 +79,8 @@ def course_of(rows: int, batch: int, spec: Spec, own_rate: bool) -> Course:
     look = an_epoch if an_epoch < LONG_EPOCH else -(-an_epoch // LOOKS_AN_EPOCH)
     usual = spec.schedule == "auto"
     warmup = spec.warmup or (WARMUP if usual else 0.0)
+    if race and not spec.warmup:
+        warmup = race // 2 / updates  # so that the half of the race that is judged runs at the whole rates
     return Course(rows, batch, updates, look, race, "cosine" if usual else spec.schedule, warmup, spec.seed)
 
 

@@ -48,6 +48,8 @@ MOST_STEPS = 2048
 """Most updates of one chunk, for which its program makes room."""
 EXPLODED = 1e3
 """A batch loss this many times that of the start ends a lane."""
+NEARLY = 0.95
+"""Share of the best lane's drop that a smaller rate must reach to be preferred: a race is short, a run is long."""
 RETRIES = 3
 """Times that a run whose rate was chosen here goes back to its best weights with half the rate."""
 KIND = "network"
@@ -252,12 +254,18 @@ class NetworkDescent:
         ]  # fmt: skip
         if not np.isfinite(mean).any():
             return self._end(Verdict.DIVERGED, f"diverged at every rate from {figure(progress.rates[0])} down")
-        winner = int(np.argmin(mean))
+        winner = self._winner(np.array(mean))
         self.state = lane(self.state, winner)
         progress.chosen = progress.rates[winner]
         progress.rates = [progress.chosen]
         self._step_seconds = math.nan
         return None
+
+    def _winner(self, mean: Vector) -> int:
+        """Return the lane with the smallest rate of those that fell nearly as far as the best: rates last longer."""
+        drop = self.start - np.where(np.isfinite(mean), mean, np.inf)
+        near = np.flatnonzero(drop >= NEARLY * drop.max()) if drop.max() > 0 else np.array([int(np.argmin(mean))])
+        return int(near[np.argmin(np.array(self.progress.rates)[near])])
 
     def _after_chunk(self, chunk: Chunk, count: int) -> Ended | None:
         progress = self.progress

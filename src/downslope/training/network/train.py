@@ -33,6 +33,8 @@ RATES = {
 }
 """Rates that are raced, highest first, by rule."""
 OTHER_RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+STEEP = 4
+"""Rates that convolutions race, the highest left out: their steps are dear, and many pixels share a weight."""
 OWN_RATE = {"prodigy": 1.0}
 
 
@@ -87,6 +89,7 @@ def train_network(
     """
     import jax
 
+    from downslope.engines.network.caching import keep_programs
     from downslope.engines.network.inputs import on_device, parts_of
     from downslope.engines.network.rules import rule_of
     from downslope.models.network.layers import build_network
@@ -94,6 +97,7 @@ def train_network(
     from downslope.training.network.descent import NetworkDescent, NetworkProblem
 
     began = time.perf_counter()
+    keep_programs()
     plain = make_loss(loss_name, delta=huber_delta, quantile=spec.quantile)
     scale, loss, target = scale_target(plain, train.target, train.weights)
     network = build_network(architecture, train.shape, outputs, jax.random.PRNGKey(spec.seed))
@@ -108,7 +112,7 @@ def train_network(
     batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), data.rows)
     l2 = 0.0 if isinstance(spec.l2, str) else float(spec.l2)
     given = OWN_RATE.get(name, math.nan) if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
-    rates = np.array(RATES.get(name, OTHER_RATES)) if math.isnan(given) else np.array([given])
+    rates = raced_rates(name, architecture) if math.isnan(given) else np.array([given])
     course = course_of(data.rows, batch, spec, rates.size == 1)
     problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
     descent = NetworkDescent(
@@ -134,6 +138,12 @@ def train_network(
         descent.start * scale.objective, objective, course.passes(progress.updates), progress.updates,
         tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved, seconds,
     )  # fmt: skip
+
+
+def raced_rates(rule: str, architecture: Architecture) -> Vector:
+    """Return the rates that a rule races on a network, highest first."""
+    rates = np.array(RATES.get(rule, OTHER_RATES))
+    return rates[-STEEP - 1 : -1] if architecture.channels else rates
 
 
 RULE_REASON = "each weight's step is divided by the size of its own gradients, so that one rate serves all layers"
