@@ -107,8 +107,8 @@ def page(results: Results) -> str:
     parts = [
         "# Results", f"Written by `make bench` on {date.today().isoformat()}; do not edit.",
         "\n".join(f"- {key}: {value}" for key, value in results.machine.items()),
-        "Times are medians of five whole calls in a warm process (fewer where one takes over ten seconds; the last "
-        "column says how many). Peers that iterate are stopped by an oracle at the first iteration that is good "
+        "Times are medians of whole calls in a warm process (the last column says how many), short calls each the mean "
+        "of several in a row. Peers that iterate are stopped by an oracle at the first iteration that is good "
         "enough. Rows `downslope, whole call` and figures `and its proof` stop themselves by tolerance; rows `stopped "
         "by the oracle` and the other race figures (squared loss apart) are given the peers' oracle. Choosing is in "
         "both. A gap is the share of the drop from zero weights that is still to come, against a float64 minimum "

@@ -25,12 +25,10 @@ from downslope.records import Curvature, GapKind, Run, Spec
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
-from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
+from downslope.training.network.train import BATCH, NetworkInputs, NetworkTraining, raced_rates, train_network
 
 FLOAT = 4
 """Bytes of a number in a network."""
-USUAL_BATCH, LANES = 64, 7
-"""Images of a batch and rates raced side by side, where neither is given."""
 OF_TABLES = ("sql", "where", "drop", "weights", "holdout_by")
 """Settings that name columns, which images have none of."""
 
@@ -136,8 +134,8 @@ def check_training_memory(architecture: Architecture, shape: tuple[int, ...], sp
     shape: (n, height, width, channels).
     """
     free, count = available_bytes(), shape[0]
-    batch = min(USUAL_BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), count)
-    lanes = LANES if isinstance(spec.learning_rate, str) else 1
+    batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), count)
+    lanes = raced_rates(spec.rule, architecture).size if isinstance(spec.learning_rate, str) else 1
     needed = 2 * FLOAT * lanes * -(-batch // spec.pieces) * sum(layer_values(architecture, shape[1:]))
     if free is not None and needed > free:
         message = (

@@ -16,7 +16,8 @@ from downslope.data.plan import Plan
 from downslope.data.sources import read
 from downslope.data.table import Table
 from downslope.errors import RunError
-from downslope.losses import SOFTMAX, Loss, make_loss
+from downslope.losses import SOFTMAX, Loss
+from downslope.models.answers import class_probabilities, predictions
 from downslope.types import Codes, FloatArray, JsonValue, Matrix, Vector
 
 CHUNK = 8192
@@ -136,23 +137,11 @@ class LinearModel:
 
     def respond(self, scores: Matrix) -> np.ndarray:
         """Return the predictions that scores (n, k) stand for."""
-        if not self.classes:
-            return make_loss(self.loss).mean_response(scores[:, 0])
-        chosen = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.intp)
-        return np.array(self.classes, dtype=object)[chosen]
+        return predictions(scores, self.loss, self.classes)
 
     def probabilities(self, scores: Matrix) -> Matrix | None:
-        """Return (n, classes) probabilities, or None where the loss gives none.
-
-        One against the rest by log loss is brought to a sum of 1.
-        """
-        loss = make_loss(self.loss)
-        if not self.classes or not loss.probabilistic:
-            return None
-        chance = loss.mean_response(scores)
-        if scores.shape[1] == 1:
-            return np.column_stack([1.0 - chance[:, 0], chance[:, 0]])
-        return chance / chance.sum(axis=1, keepdims=True)
+        """Return (n, classes) probabilities, or None where the loss gives none."""
+        return class_probabilities(scores, self.loss, self.classes)
 
     def coefficients(self) -> Matrix:
         """Return (d, k) weights per unit of the original columns; a level's weight is already that."""

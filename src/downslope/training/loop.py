@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,10 +69,8 @@ def pose(examples: Examples, spec: Spec, loss: str, outputs: int) -> Problem:
     return Problem(examples, objective, tuple(choices))
 
 
-def _number(value: float | str, otherwise: object) -> float:
-    if isinstance(value, str):
-        return otherwise()  # type: ignore[operator]
-    return float(value)
+def _number(value: float | str, otherwise: Callable[[], float]) -> float:
+    return otherwise() if isinstance(value, str) else float(value)
 
 
 def _huber_delta(examples: Examples, choices: list[Choice]) -> float:

@@ -20,7 +20,7 @@ from downslope.data.plan import Plan
 from downslope.data.sources import read
 from downslope.data.table import Table
 from downslope.errors import ColumnError, RunError
-from downslope.losses import make_loss
+from downslope.models.answers import class_probabilities, predictions
 from downslope.models.network.grammar import Architecture
 from downslope.types import JsonValue, Matrix
 
@@ -156,20 +156,11 @@ class NetworkModel:
 
     def respond(self, scores: Matrix) -> np.ndarray:
         """Return the predictions that scores (n, k) stand for."""
-        if not self.classes:
-            return make_loss(self.loss).mean_response(scores[:, 0])
-        chosen = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.intp)
-        return np.array(self.classes, dtype=object)[chosen]
+        return predictions(scores, self.loss, self.classes)
 
     def probabilities(self, scores: Matrix) -> Matrix | None:
         """Return (n, classes) probabilities, or None where the loss gives none."""
-        loss = make_loss(self.loss)
-        if not self.classes or not loss.probabilistic:
-            return None
-        chance = loss.mean_response(scores)
-        if scores.shape[1] == 1:
-            return np.column_stack([1.0 - chance[:, 0], chance[:, 0]])
-        return chance / chance.sum(axis=1, keepdims=True)
+        return class_probabilities(scores, self.loss, self.classes)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that hold the model, relative name -> content."""

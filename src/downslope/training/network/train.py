@@ -94,7 +94,7 @@ def train_network(
     from downslope.engines.network.rules import rule_of
     from downslope.models.network.layers import build_network
     from downslope.models.network.model import arrays_of
-    from downslope.training.network.descent import NetworkDescent, NetworkProblem
+    from downslope.training.network.descent import NEARLY, NetworkDescent, NetworkProblem
 
     began = time.perf_counter()
     keep_programs()
@@ -122,7 +122,10 @@ def train_network(
     chose = time.perf_counter()
     ended = descent.run()
     progress = descent.progress
-    reason = f"the lowest loss of {rates.size} rates run side by side over the first {course.race} updates"
+    reason = (
+        f"the smallest of {rates.size} rates, run side by side over the first {course.race} updates, whose loss "
+        f"fell at least {NEARLY:.0%} as far as the best"
+    )
     rate_choice = descent.choice(reason)
     objective = descent.loss_on(ended.weights, ended.statistics, data) * scale.objective
     resolved: dict[str, JsonValue] = {
