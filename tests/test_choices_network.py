@@ -13,7 +13,7 @@ import pytest
 
 from downslope.choices.network.batch_size import CANDIDATES, choose_network_batch, network_step_cost
 from downslope.choices.network.noise import gradient_noise
-from downslope.choices.network.shape import measure_shape
+from downslope.choices.network.shape import limit_curvature, measure_shape
 from downslope.choices.network.stop_point import stop_point
 from downslope.choices.step_cost import StepCost
 from downslope.engines.network.anatomy import dead_units, layers_of
@@ -173,8 +173,27 @@ def test_layers_carry_their_lengths_and_update_ratios(case: Small) -> None:
 
 def test_layers_of_any_tree_have_names() -> None:
     tree = {"a": jnp.zeros((2, 3)), "b": [jnp.zeros(4), {"c": jnp.zeros(())}]}
-    assert layers_of(tree) == {"a": (slice(0, 6),), "b": (slice(6, 10),), "b.1": (slice(10, 11),)}
-    assert layers_of(jnp.zeros(3)) == {"weights": (slice(0, 3),)}
+    assert layers_of(tree) == {
+        "a": ((slice(0, 6), (2, 3)),), "b": ((slice(6, 10), (4,)),), "b.1": ((slice(10, 11), ()),),
+    }  # fmt: skip
+    assert layers_of(jnp.zeros(3)) == {"weights": ((slice(0, 3), (3,)),)}
+
+
+def test_the_rank_of_a_layers_gradient_tells_units_that_are_one(case: Small) -> None:
+    parted = gradient_noise(case.landscape, case.flat, piece=1)
+    assert [(layer.units, layer.rank) for layer in parted.layers] == [(5, 5), (4, 4), (3, 3)]
+    alike = jax.tree.map(lambda leaf: jnp.full_like(leaf, 0.1), case.weights)
+    same = gradient_noise(case.landscape, case.landscape.flat(alike), piece=1)
+    assert [(layer.units, layer.rank) for layer in same.layers] == [(5, 1), (4, 1), (3, 1)]
+
+
+def test_the_limit_of_a_rule_that_divides_is_that_of_its_own_coordinates(case: Small) -> None:
+    dense = np.asarray(jax.jit(jax.hessian(plain_loss(case)))(case.flat))
+    divisors = np.random.default_rng(0).uniform(0.1, 3.0, case.flat.size)
+    shape = measure_shape(case.landscape, case.flat, probes=1)
+    found = limit_curvature(case.landscape, case.flat, divisors, shape)
+    assert found == pytest.approx(np.linalg.eigvals(dense / divisors[:, None]).real.max(), rel=1e-4)
+    assert limit_curvature(case.landscape, case.flat, None, shape) == shape.largest
 
 
 @pytest.mark.parametrize(("model", "shape"), [("mlp:8,4", (6,)), ("cnn:5,4/7", (8, 8, 1))])
@@ -215,7 +234,7 @@ def test_steps_are_timed_and_the_weights_left_alone() -> None:
     case = small(rows=400, double=False)
     before = case.flat.copy()
     loss = batch_loss(case.rest, case.loss, 0.0)
-    cost = network_step_cost(loss, rule_of("adam", 0.9, 0.0), case.weights, case.statistics, case.data)
+    cost = network_step_cost(loss, rule_of("adam", 0.9, 0.0), case.weights, case.statistics, case.data, 400)
     assert 1e-7 < cost.step < 0.1
     assert 0 < cost.example < 0.01
     assert math.log2(cost.step / cost.example) == pytest.approx(round(math.log2(cost.step / cost.example)), abs=1e-9)

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,14 @@ def step_cost(examples: Examples, objective: Objective, rule: int, momentum: flo
         f"step-{examples.numbers}-{examples.categories}-{examples.levels}-{objective.outputs}-{objective.loss.name}-"
         f"{rule}-{examples.dtype.name}-{min(examples.rows, 2 * LARGE)}.json"
     )
+    return kept_cost(name, lambda: _measure(examples, objective, rule, momentum, seed))
+
+
+def kept_cost(name: str, measure: Callable[[], StepCost]) -> StepCost:
+    """Return the cost kept under a file's name, or measure and keep it."""
     if name not in MEASURED:
         path = Path(CACHE_FOLDER) / name
-        MEASURED[name] = _read(path) or _keep(path, _measure(examples, objective, rule, momentum, seed))
+        MEASURED[name] = _read(path) or _keep(path, measure())
     return MEASURED[name]
 
 

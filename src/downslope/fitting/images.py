@@ -8,27 +8,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from downslope.choices.start import constant_start
 from downslope.data.blocks import Block, Examples
 from downslope.data.images import Images, PreparedImages, is_images, prepare_images, read_images
 from downslope.data.images.memory import available_bytes, size
 from downslope.data.images.prepare import ImagePart
 from downslope.errors import OptionError
-from downslope.fitting.network import architecture_of
-from downslope.fitting.ready import Tell, environment, weighted
-from downslope.fitting.scores import baseline_scores, scores_of
-from downslope.losses import make_loss
-from downslope.models.linear import Objective
+from downslope.fitting.network import Scored, architecture_of, network_run
+from downslope.fitting.ready import Tell, weighted
 from downslope.models.network import Architecture
-from downslope.models.network.model import NetworkModel, PixelScale, layer_values
-from downslope.records import Curvature, GapKind, Run, Spec
+from downslope.models.network.model import NetworkModel, PixelScale
+from downslope.records import Run, Spec
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
-from downslope.training.network.train import BATCH, NetworkInputs, NetworkTraining, raced_rates, train_network
+from downslope.training.network.train import (
+    NetworkInputs,
+    bytes_of_a_step,
+    raced_rates,
+    train_network,
+)
 
-FLOAT = 4
-"""Bytes of a number in a network."""
 OF_TABLES = ("sql", "where", "drop", "weights", "holdout_by")
 """Settings that name columns, which images have none of."""
 
@@ -88,7 +87,12 @@ def fit_images(ready: ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
         trained.target_scale.center, trained.target_scale.scale,
         pixels=PixelScale(tuple(prepared.center.tolist()), tuple(prepared.scale.tolist()), spec.resize),
     )  # fmt: skip
-    return _to_run(ready, trained, model, delta)
+
+    def scored(part: ImagePart) -> Scored:
+        return Scored(examples_of(part), model.scores_of(part.pixels))
+
+    held_out = None if prepared.holdout is None else scored(prepared.holdout)
+    return network_run(ready, trained, model, delta, scored(prepared.train), held_out)
 
 
 def _check(spec: Spec) -> None:
@@ -133,10 +137,12 @@ def check_training_memory(architecture: Architecture, shape: tuple[int, ...], sp
 
     shape: (n, height, width, channels).
     """
+    from downslope.choices.network.batch_size import CANDIDATES
+
     free, count = available_bytes(), shape[0]
-    batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), count)
+    batch = min(CANDIDATES[0] if isinstance(spec.batch_size, str) else int(spec.batch_size), count)
     lanes = raced_rates(spec.rule, architecture).size if isinstance(spec.learning_rate, str) else 1
-    needed = 2 * FLOAT * lanes * -(-batch // spec.pieces) * sum(layer_values(architecture, shape[1:]))
+    needed = bytes_of_a_step(architecture, shape[1:], lanes, batch, spec.pieces)
     if free is not None and needed > free:
         message = (
             f'training "{architecture.text}" on images of {shape[2]} x {shape[1]} pixels would take about '
@@ -154,26 +160,3 @@ def examples_of(part: ImagePart) -> Examples:
 
 def _inputs(prepared: PreparedImages, part: ImagePart) -> NetworkInputs:
     return NetworkInputs(part.pixels, None, part.target, None, prepared.shape, prepared.center, prepared.scale)
-
-
-def _to_run(ready: ReadyImages, trained: NetworkTraining, model: NetworkModel, delta: float) -> Run:
-    """Return the record of a training, scored on the training and held-out images and against a constant."""
-    prepared, spec = ready.prepared, ready.spec
-    classes, held = len(prepared.classes), prepared.holdout
-    loss = make_loss(prepared.loss, delta=delta, quantile=spec.quantile)
-    objective = Objective(loss, 0.0, 0.0, True, ready.outputs)
-
-    def judged(part: ImagePart) -> dict[str, float]:
-        return scores_of(examples_of(part), objective, model.scores_of(part.pixels), classes)
-
-    unknown = math.nan
-    constant = constant_start(ready.examples, objective)
-    return Run(
-        run="", spec=spec, resolved=dict(trained.resolved), verdict=trained.verdict, message=trained.message,
-        gap=unknown, gap_kind=GapKind.NONE, objective_at_start=trained.objective_at_start,
-        objective=trained.objective, passes=trained.passes, updates=trained.updates, seconds=dict(trained.seconds),
-        train=judged(prepared.train), holdout={} if held is None else judged(held),
-        baseline=baseline_scores(examples_of(held or prepared.train), objective, constant, classes),
-        data=prepared.summary, curvature=Curvature(unknown, unknown, unknown, unknown, unknown),
-        choices=trained.choices, steps=trained.steps, environment=environment(), model=model,
-    )  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from downslope.choices.start import constant_start
 from downslope.data.blocks import Examples
@@ -18,6 +20,18 @@ from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
 from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
+from downslope.types import Matrix
+
+if TYPE_CHECKING:
+    from downslope.fitting.images import ReadyImages
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Examples, and the scores (n, k) that a network gives them."""
+
+    examples: Examples
+    scores: Matrix
 
 
 def architecture_of(spec: Spec) -> Architecture:
@@ -42,7 +56,13 @@ def fit_network(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
         architecture, trained.arrays, (ready.examples.features,), prepared.loss, prepared.classes, spec.target,
         trained.target_scale.center, trained.target_scale.scale, prepared.plan,
     )  # fmt: skip
-    return to_network_run(ready, trained, model, delta)
+
+    def scored(examples: Examples) -> Scored:
+        (block,) = examples.blocks
+        return Scored(examples, model.scores_of(block.numbers, block.codes))
+
+    held_out = None if prepared.holdout is None else scored(prepared.holdout)
+    return network_run(ready, trained, model, delta, scored(prepared.train), held_out)
 
 
 def inputs_of(examples: Examples) -> NetworkInputs:
@@ -51,26 +71,25 @@ def inputs_of(examples: Examples) -> NetworkInputs:
     return NetworkInputs(block.numbers, block.codes, examples.target, examples.weights, (examples.features,))
 
 
-def to_network_run(ready: Ready, trained: NetworkTraining, model: NetworkModel, delta: float) -> Run:
-    """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
+def network_run(
+    ready: Ready | ReadyImages, trained: NetworkTraining, model: NetworkModel, delta: float, train: Scored,
+    held: Scored | None,
+) -> Run:  # fmt: skip
+    """Return the record of a training, scored on the training part, the held-out part and against a constant."""
     prepared, spec = ready.prepared, ready.spec
-    classes, held = len(prepared.classes), prepared.holdout
+    classes = len(prepared.classes)
     loss = make_loss(prepared.loss, delta=delta, quantile=spec.quantile)
     objective = Objective(loss, 0.0, 0.0, True, ready.outputs)
-
-    def judged(examples: Examples) -> dict[str, float]:
-        (block,) = examples.blocks
-        return scores_of(examples, objective, model.scores_of(block.numbers, block.codes), classes)
-
+    constant = constant_start(ready.examples, objective)
     unknown = math.nan
     return Run(
         run="", spec=spec, resolved=dict(trained.resolved), verdict=trained.verdict, message=trained.message,
         gap=unknown, gap_kind=GapKind.NONE, objective_at_start=trained.objective_at_start,
-        objective=trained.objective, passes=trained.passes, updates=trained.updates, seconds=trained.seconds,
-        train=judged(prepared.train), holdout={} if held is None else judged(held),
-        baseline=baseline_scores(
-            held or prepared.train, objective, constant_start(ready.examples, objective), classes
-        ),
+        objective=trained.objective, passes=trained.passes, updates=trained.updates, seconds=dict(trained.seconds),
+        train=scores_of(train.examples, objective, train.scores, classes),
+        holdout={} if held is None else scores_of(held.examples, objective, held.scores, classes),
+        baseline=baseline_scores((held or train).examples, objective, constant, classes),
         data=prepared.summary, curvature=Curvature(unknown, unknown, unknown, unknown, unknown),
-        choices=trained.choices, steps=trained.steps, environment=environment(), model=model,
+        choices=trained.choices, steps=trained.steps, looks=trained.looks, stop_point=trained.stop_point,
+        environment=environment(), model=model,
     )  # fmt: skip

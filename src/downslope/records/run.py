@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from downslope.records.shape import Look, StopPoint
 from downslope.records.spec import Spec
 from downslope.types import JsonValue
 
@@ -157,7 +158,8 @@ class Run:
     objective: where it ended; objective_at_start: F at zero weights. passes, updates: work done.
     seconds: read, choose, descend, compile, total. train, holdout, baseline: scores by name.
     message: the verdict in one sentence. predicted_passes: passes that would still be needed, nan where
-    unknown or not needed.
+    unknown or not needed. looks: the loss about a network's weights along the run. stop_point: what kind of point its
+    weights ended at, None where that was not measured.
     """
 
     run: str
@@ -182,6 +184,8 @@ class Run:
     coefficients: tuple[Coefficient, ...] = ()
     findings: tuple[Finding, ...] = ()
     predicted_passes: float = float("nan")
+    looks: tuple[Look, ...] = ()
+    stop_point: StopPoint | None = None
     environment: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     path: str | None = None
     model: Predictor | None = field(default=None, compare=False, repr=False)

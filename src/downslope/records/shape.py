@@ -38,14 +38,17 @@ class LayerNoise:
     """One layer at one point.
 
     name: where its weights are, such as ``hidden.0.layer``. weights, gradient: lengths of the two. update: length of
-    one update over that of the weights, nan where neither a rate nor an update was given. dead: share of its units
-    that are zero for every example looked at, nan where the layer has no units of its own.
+    one update over that of the weights, nan where neither a rate nor an update was given. units: into which its
+    weights lead, 0 where it has no matrix of them; rank: of the matrix's gradient (inputs, units), to rounding. dead:
+    share of its units that are zero for every example looked at, nan where the layer has no units of its own.
     """
 
     name: str
     weights: float
     gradient: float
     update: float
+    units: int = 0
+    rank: int = 0
     dead: float = float("nan")
 
 
@@ -69,6 +72,25 @@ class Noise:
     all_rows: int
     piece: int
     layers: tuple[LayerNoise, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """The loss about the weights of one moment of a run, and how the learning rate in use stands to it.
+
+    update, passes: when. learning_rate: in use. shape, noise: measured there. limit: the rate above which steps of the
+    run's rule diverge on a bowl of this curvature, nan for a rule of which none is published. limit_curvature: the
+    largest curvature that it comes from, for a rule that divides gradients by their size that of the loss in the
+    coordinates in which its steps are plain.
+    """
+
+    update: int
+    passes: float
+    learning_rate: float
+    shape: Shape
+    noise: Noise
+    limit: float
+    limit_curvature: float
 
 
 class StopKind(StrEnum):

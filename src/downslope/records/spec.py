@@ -193,6 +193,10 @@ class Spec:
     clip: float | None = setting(
         None, "longest gradient let through unshortened (networks)", low=0, open_low=True, none=True
     )
+    measure_every: float | None = setting(
+        None, "passes between two measurements of a network's curvature and noise, beside the first and the last",
+        low=0, open_low=True, none=True,
+    )  # fmt: skip
     pieces: int = setting(1, "parts of a batch whose gradients are added up, to save memory", low=1, whole=True)
     # When to stop.
     tolerance: float = setting(

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from downslope.choices.step_cost import StepCost
-from downslope.engines.network.inputs import Data
 from downslope.engines.network.loop import BatchLoss, Program, Tree, first_state
 from downslope.engines.network.rules import Rule
 from downslope.models.network.layers import Statistics
@@ -32,16 +31,17 @@ TIMED = {16: 32, 256: 4}
 TRIES = 3
 
 
-def choose_network_batch(noise: Noise, cost: StepCost, rows: int) -> Choice:
+def choose_network_batch(noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1]) -> Choice:
     """Return the batch size with the smallest predicted time to the minimum, with its evidence.
 
     noise: at the start. cost: as ``network_step_cost`` measures it. rows: training examples; no batch is larger, and
-    a noise scale above them counts as them, since a batch of all rows has no noise.
+    a noise scale above them counts as them, since a batch of all rows has no noise. most: that the memory holds, or
+    that leave enough updates.
     """
     scale = min(noise.scale, float(rows))
     candidates: list[dict[str, JsonValue]] = []
     for size in CANDIDATES:
-        if size > max(rows, CANDIDATES[0]):
+        if size > max(min(rows, most), CANDIDATES[0]):
             break
         steps, seconds = 1.0 + scale / size, cost.step + size * cost.example
         candidates.append({
@@ -58,16 +58,17 @@ def choose_network_batch(noise: Noise, cost: StepCost, rows: int) -> Choice:
 
 
 def network_step_cost(
-    loss: BatchLoss, rule: Rule, weights: Tree, statistics: Statistics, data: Data, seed: int = 0
+    loss: BatchLoss, rule: Rule, weights: Tree, statistics: Statistics, data: Tree, count: int, seed: int = 0
 ) -> StepCost:
     """Return what one update costs on this machine, from the real loop at two batch sizes, its compilation left out.
 
+    data: of ``count`` examples, as the loss takes it.
     The ratio of the two parts is rounded to a power of two, so that the clock's jitter seldom changes a choice.
     """
     spent = {size: math.inf for size in TIMED}
     for size, steps in TIMED.items():
         program = Program(loss, rule, size, steps, math.inf)
-        rows = np.random.default_rng(seed).integers(0, data.rows, size * steps, dtype=np.int32)
+        rows = np.random.default_rng(seed).integers(0, count, size * steps, dtype=np.int32)
         own = jax.tree.map(jnp.array, (weights, statistics))  # the loop takes over the arrays that it is given
         state = first_state(own[0], rule, own[1], seed)
         for attempt in range(TRIES + 1):

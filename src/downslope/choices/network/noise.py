@@ -24,6 +24,8 @@ PIECE = 16
 """Rows whose gradients are taken together; fewer where there would be too few pieces."""
 LEAST_PIECES = 64
 CONFIDENCE = 0.95
+ROUNDING = 1e-5
+"""A direction of a gradient below this share of the largest is rounding: float32, summed over thousands of rows."""
 
 
 def gradient_noise(
@@ -84,9 +86,19 @@ def _layers(
     found: list[LayerNoise] = []
     for name, places in layers_of(landscape.like).items():
         here, slope, change = (
-            math.sqrt(sum(float((each[place].astype(np.float64) ** 2).sum()) for place in places))
+            math.sqrt(sum(float((each[place].astype(np.float64) ** 2).sum()) for place, _ in places))
             for each in (weights, gradient, update)
         )
         ratio = change / here if here > 0 else (math.nan if math.isnan(change) else math.inf)
-        found.append(LayerNoise(name, here, slope, ratio, dead.get(name, math.nan)))
+        units, rank = _rank([gradient[place].reshape(shape) for place, shape in places if len(shape) > 1])
+        found.append(LayerNoise(name, here, slope, ratio, units, rank, dead.get(name, math.nan)))
     return tuple(found)
+
+
+def _rank(matrices: list[FloatArray]) -> tuple[int, int]:
+    """Return how many units a layer's matrix leads into, and its rank to rounding; zeros where it has none."""
+    if not matrices:
+        return 0, 0
+    flat = matrices[0].reshape(-1, matrices[0].shape[-1]).astype(np.float64)
+    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(flat.T @ flat), 0.0))
+    return flat.shape[1], int((spread > ROUNDING * max(spread.max(), 1e-300)).sum())

@@ -44,6 +44,23 @@ def measure_shape(
     )  # fmt: skip
 
 
+def limit_curvature(
+    landscape: Landscape, weights: FloatArray, divisors: FloatArray | None, shape: Shape, *, sample: int | None = None,
+    steps: int = STEPS, seed: int = 0,
+) -> float:  # fmt: skip
+    """Return the largest curvature in the coordinates in which a rule's steps are plain.
+
+    divisors: (P,) what the rule divides each component of a gradient by, None for a rule that does not. shape: of the
+    loss in its own coordinates. With D the divisors it is the largest eigenvalue of ``D^-1/2 H D^-1/2``, which has
+    the eigenvalues of ``D^-1 H``.
+    """
+    if divisors is None:
+        return shape.largest
+    rows = sampled(landscape, sample, PIECES, seed)
+    scales = (1.0 / np.sqrt(divisors.astype(np.float64))).astype(landscape.dtype)
+    return float(extremes(landscape, weights, steps=steps, rows=rows, scales=scales, seed=seed).values[0])
+
+
 def condition_of(found: Spectrum) -> float:
     """Return largest over smallest eigenvalue: inf where the smallest is zero to its error, nan where it is below."""
     if abs(found.smallest) <= found.smallest_error:

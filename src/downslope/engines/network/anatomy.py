@@ -13,32 +13,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from downslope.engines.network.inputs import ROWS_AT_ONCE, Data, batch_of
-from downslope.engines.network.loop import Tree
+from downslope.engines.network.inputs import ROWS_AT_ONCE, Data, batch_loss, batch_of
+from downslope.engines.network.loop import State, Tree
+from downslope.losses import Loss
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.types import Indices
 
 Array = jax.Array
 
 
-def layers_of(weights: Tree) -> dict[str, tuple[slice, ...]]:
-    """Return where each layer's arrays lie in the flat vector of weights, by a name such as ``hidden.0.layer``.
+Place = tuple[slice, tuple[int, ...]]
+"""Where an array lies in the flat vector of weights, and its shape."""
+
+
+def layers_of(weights: Tree) -> dict[str, tuple[Place, ...]]:
+    """Return where each layer's arrays lie, by a name such as ``hidden.0.layer``.
 
     A layer is what its arrays hang on; an array on the trunk of the tree is a layer of its own.
     """
-    layers: dict[str, tuple[slice, ...]] = {}
-    first = 0
-    for path, leaf in jax.tree_util.tree_flatten_with_path(weights)[0]:
+    layers: dict[str, tuple[Place, ...]] = {}
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(weights)[0]]
+    for path, place in zip(paths, filters_of(weights), strict=True):
         name = ".".join(str(_key(each)) for each in (path[:-1] or path)) or "weights"
-        size = int(np.prod(leaf.shape))
-        layers[name] = (*layers.get(name, ()), slice(first, first + size))
-        first += size
+        layers[name] = (*layers.get(name, ()), place)
     return layers
 
 
-def filters_of(weights: Tree) -> tuple[tuple[slice, tuple[int, ...]], ...]:
+def filters_of(weights: Tree) -> tuple[Place, ...]:
     """Return place and shape of each array in the flat vector."""
-    found: list[tuple[slice, tuple[int, ...]]] = []
+    found: list[Place] = []
     first = 0
     for leaf in jax.tree.leaves(weights):
         size = int(np.prod(leaf.shape))
@@ -78,6 +81,31 @@ def _peaks(rest: Tree, weights: Tree, statistics: Statistics, data: Data, rows: 
             out = out.reshape(-1, each.layer.weight.shape[1])
         peaks.append(jnp.abs(out).max(axis=0))
     return peaks
+
+
+def not_finite(rest: Tree, loss: Loss, l2: float, state: State, data: Data, rows: Indices) -> str | None:
+    """Return where a step on some rows stopped giving numbers, as the beginning of a sentence; None where it did not.
+
+    Layers are asked in the order in which the numbers pass: forwards to the loss, then back through their gradients.
+    """
+    network: Network = eqx.combine(state.weights, rest)
+    batch, key = batch_of(data, jnp.asarray(rows)), jax.random.fold_in(state.key, state.updates)
+    counted = jnp.ones(rows.size, jnp.float32)
+    for index in range(len(network.hidden)):
+        cut = replace(network, hidden=network.hidden[: index + 1], last=_as_it_is)
+        out, _ = cut(batch, state.statistics, key, counted)
+        if not bool(jnp.isfinite(out).all()):
+            return f"layer hidden.{index} gave numbers that are not finite"
+    if not bool(jnp.isfinite(network(batch, state.statistics, key, counted)[0]).all()):
+        return "layer last gave scores that are not finite"
+    ask = jax.value_and_grad(batch_loss(rest, loss, l2), has_aux=True)
+    (value, _), gradient = ask(state.weights, state.statistics, data, jnp.asarray(rows), counted, key)
+    if not bool(jnp.isfinite(value)):
+        return "the loss of finite scores is not a number"
+    for path, leaf in reversed(jax.tree_util.tree_flatten_with_path(gradient)[0]):
+        if not bool(jnp.isfinite(leaf).all()):
+            return f"the gradient of layer {'.'.join(str(_key(each)) for each in path[:-1])} is not finite"
+    return None
 
 
 def _as_it_is(scores: Array) -> Array:

@@ -135,16 +135,20 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 def extremes(
     landscape: Landscape, weights: FloatArray, *, top: int = 1, steps: int = STEPS, tolerance: float = TOLERANCE,
-    rows: Indices | None = None, seed: int = 0,
+    rows: Indices | None = None, scales: FloatArray | None = None, seed: int = 0,
 ) -> Spectrum:  # fmt: skip
     """Return the ``top`` largest eigenvalues and the smallest of the Hessian of a landscape at ``weights`` (P,).
+
+    scales: (P,) S of another set of coordinates, in which the Hessian is ``S H S``.
 
     Each is read off its vector anew, and its error from one more product: an eigenvalue of H lies within
     ``|H v - value v|`` of it (Parlett 1998, theorem 4.5.1).
     """
 
     def product(direction: FloatArray) -> FloatArray:
-        return landscape.product(weights, direction, rows)
+        if scales is None:
+            return landscape.product(weights, direction, rows)
+        return scales * landscape.product(weights, scales * direction, rows)
 
     start = np.random.default_rng(seed).standard_normal(landscape.size).astype(landscape.dtype)
     space = lanczos(product, start, steps, top, seed + 1, tolerance)

@@ -3,7 +3,7 @@
 A program is compiled once for a network, a rule and a batch size, and then told how many steps to take. Rows are
 gathered from the whole data on the device; the host sends their order and the learning rate of each step. A step
 whose loss is not finite, or far above the start, is the last that its lane takes: its weights stay as they were
-before it, and the host is told where it happened.
+before it, the ones before those are the last that were good, and the host is told where it happened.
 """
 
 # The types of JAX and of its libraries are partial.
@@ -35,11 +35,13 @@ BatchLoss = Callable[[Tree, Tree, Tree, Array, Array, Array], tuple[Array, Tree]
 class State(NamedTuple):
     """Where a training stands; with lanes every leaf has them as its first axis.
 
-    weights, rule: pytrees. statistics: of batch normalisation. key: raw random key (uint32). alive: False once a
-    loss was not finite or above the limit. updates: steps taken. clipped: steps whose gradient was shortened.
+    weights, rule: pytrees. last_good: the weights of the last batch whose loss and gradient were good. statistics: of
+    batch normalisation. key: raw random key (uint32). alive: False once a loss was not finite or above the limit.
+    updates: steps taken. clipped: steps whose gradient was shortened.
     """
 
     weights: Tree
+    last_good: Tree
     rule: Tree
     statistics: Tree
     key: Array
@@ -65,16 +67,17 @@ class Program:
 
     def __init__(
         self, loss: BatchLoss, rule: Rule, batch: int, steps: int, limit: float, *, lanes: bool = False,
-        clip: float | None = None, pieces: int = 1,
+        clip: float | None = None, pieces: int = 1, one_by_one: bool = False,
     ) -> None:  # fmt: skip
         """Take a loss and a rule.
 
         batch: examples a step. steps: most steps a call. limit: a batch loss above it ends a lane. clip: longest
         gradient let through. pieces: parts of a batch whose gradients are added up, for batches larger than memory.
+        one_by_one: each lane takes all its steps before the next one begins, for steps that fill the machine alone.
         """
         self.batch, self.steps, self.lanes = batch, steps, lanes
         single = partial(_run, loss, rule, limit, clip, pieces)
-        over = jax.vmap(single, in_axes=(0, None, None, None, 0, None)) if lanes else single
+        over = (_one_by_one if one_by_one else _side_by_side)(single) if lanes else single
         self._advance = jax.jit(over, donate_argnums=0)
 
     def advance(self, state: State, data: Tree, rows: Indices, rates: NDArray[Any]) -> tuple[State, Chunk]:
@@ -96,6 +99,17 @@ class Program:
             state, data, order.reshape(self.steps, self.batch), sizes, padded, np.int32(count)
         )
         return state, Chunk(np.asarray(losses)[..., :count], np.asarray(norms)[..., :count])
+
+
+def _side_by_side(single: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.vmap(single, in_axes=(0, None, None, None, 0, None))
+
+
+def _one_by_one(single: Callable[..., Any]) -> Callable[..., Any]:
+    def over(state: State, data: Tree, order: Array, sizes: Array, rates: Array, count: Array) -> Any:
+        return jax.lax.map(lambda own: single(own[0], data, order, sizes, own[1], count), (state, rates))
+
+    return over
 
 
 def _run(
@@ -120,8 +134,11 @@ def _run(
         change, memory = rule(rates[index]).update(gradient, before.rule, before.weights)
         weights = optax.apply_updates(before.weights, change)
         good = before.alive & jnp.isfinite(value) & jnp.isfinite(norm) & (value <= limit)
-        after = State(weights, memory, statistics, before.key, good, before.updates + 1, before.clipped + shortened)
-        kept = State(before.weights, before.rule, before.statistics, before.key, good, before.updates, before.clipped)
+        after = State(
+            weights, before.weights, memory, statistics, before.key, good, before.updates + 1,
+            before.clipped + shortened,
+        )  # fmt: skip
+        kept = before._replace(alive=good)
         now = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
         told = jnp.where(before.alive, value, jnp.nan)
         told, norm = told.astype(losses.dtype), norm.astype(norms.dtype)  # float64 is told of in float32
@@ -161,7 +178,7 @@ def _gradient(
 def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int) -> State:
     """Return the state before the first step, each leaf in memory of its own, for a program takes its state over."""
     state = State(
-        weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
+        weights, weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
         jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
     )  # fmt: skip
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)

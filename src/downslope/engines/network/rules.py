@@ -56,6 +56,43 @@ def rule_of(name: str, momentum: float, weight_decay: float | None) -> Rule:
     raise OptionError(message)
 
 
+def second_moments(name: str, state: Any) -> Any:
+    """Return what a rule divides gradients by, as a tree like the weights; None for a rule that does not divide.
+
+    state: its memory after at least one update. The root of the (corrected) mean square, and what keeps it from zero.
+    """
+    if name in ("adam", "adamw"):
+        kept = _memory(state, optax.ScaleByAdamState)
+        correction = 1.0 - BETA_SECOND**kept.count
+        return jax.tree.map(lambda nu: (nu / correction) ** 0.5 + EPSILON, kept.nu)
+    if name == "rmsprop":
+        return jax.tree.map(lambda nu: nu**0.5 + EPSILON, _memory(state, optax.ScaleByRmsState).nu)
+    if name == "adagrad":
+        squares = _memory(state, optax.ScaleByRssState).sum_of_squares
+        return jax.tree.map(lambda total: total**0.5 + EPSILON, squares)
+    return None
+
+
+def _memory(state: Any, kind: type) -> Any:
+    is_kind = lambda each: isinstance(each, kind)  # noqa: E731
+    return next(each for each in jax.tree.leaves(state, is_leaf=is_kind) if is_kind(each))
+
+
+def limit_factor(name: str, momentum: float) -> float:
+    """Return the rate, in units of 1 / curvature, above which steps of a rule diverge on a bowl; nan where unknown.
+
+    Plain 2; heavy ball 2 (1 + m) (Polyak 1964); Nesterov 2 (1 + m) / (1 + 2 m), from the root -1 of its characteristic
+    polynomial; where gradients are divided by their size, with the curvature in the coordinates in which steps are
+    plain: 2, and for Adam, whose momentum is a mean, 2 (1 + b) / (1 - b) (Cohen et al. 2022, "Adaptive gradient methods
+    at the edge of stability", section 2).
+    """
+    mean = 2.0 * (1.0 + BETA_FIRST) / (1.0 - BETA_FIRST)
+    return {
+        "plain": 2.0, "momentum": 2.0 * (1.0 + momentum), "nesterov": 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum),
+        "adagrad": 2.0, "rmsprop": 2.0, "adam": mean, "adamw": mean,
+    }.get(name, float("nan"))  # fmt: skip
+
+
 def given_rule(transformation: Transformation) -> Rule:
     """Return a caller's own Optax transformation as a rule; its rate is its own."""
     return lambda rate: transformation

@@ -194,6 +194,12 @@ def build_network(architecture: Architecture, shape: tuple[int, ...], outputs: i
     shape: (features,) of a table, or (height, width, channels) of an image. outputs: k. Biases
     start at zero, and so do the weights of a network without a hidden layer.
     """
+    return _built(architecture, tuple(shape), outputs, key)
+
+
+@eqx.filter_jit
+def _built(architecture: Architecture, shape: tuple[int, ...], outputs: int, key: Array) -> Network:
+    """Build all layers in one program: compiled layer by layer, the starts of a network take a second."""
     keys = iter(jax.random.split(key, len(architecture.channels) + len(architecture.hidden) + 1))
     hidden: list[Hidden] = []
     for channels in architecture.channels:

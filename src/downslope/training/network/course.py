@@ -13,10 +13,13 @@ from downslope.steps import schedule
 from downslope.types import Indices, Vector
 
 EPOCHS = 20
+LEAST_UPDATES = 1000
+"""Updates that a training is planned for where no epochs are named and a table is so short that 20 give fewer."""
 WARMUP = 0.05
 """Share of the updates over which the rate rises, where no schedule is named."""
 RACE_SHARE, RACE_LEAST, RACE_MOST = 0.02, 100, 0.1
-"""Updates that the raced rates get: this share of all, at least so many, at most that share."""
+"""Updates that the raced rates get, or that pass before the first measurement: this share of all, at least so many,
+at most that share."""
 LOOKS_AN_EPOCH = 4
 """Most looks at the held-out part an epoch: a long epoch is looked at in between."""
 LONG_EPOCH = 2000
@@ -28,7 +31,8 @@ class Course:
     """The plan of a training, known before its first step.
 
     rows: training examples. batch: examples a step. updates: in all. look: updates between two looks. race:
-    updates for which the rates are raced, 0 where the rate is given. schedule, warmup: as in ``Spec``.
+    updates for which the rates are raced, 0 where the rate is given. first, every: updates before the first
+    measurement of curvature and noise, and between two, 0 for no more. schedule, warmup: as in ``Spec``.
     """
 
     rows: int
@@ -36,6 +40,8 @@ class Course:
     updates: int
     look: int
     race: int
+    first: int
+    every: int
     schedule: str
     warmup: float
     seed: int
@@ -55,11 +61,16 @@ class Course:
         return schedule(self.schedule, np.arange(first, first + count, dtype=np.float64), self.updates, self.warmup)
 
     def next_stop(self, updates: int) -> int:
-        """Return the update at which the next chunk ends at the latest: an epoch, a look, the race or the run."""
+        """Return where the next chunk ends at the latest: an epoch, a look, a measurement, the race or the run."""
         ends = [self._multiple(updates, self.updates_an_epoch), self._multiple(updates, self.look), self.updates]
-        if updates < self.race:
-            ends.append(self.race)
+        ends += [mark for mark in (self.race, self.first) if updates < mark]
+        if self.every:
+            ends.append(self._multiple(updates, self.every))
         return min(ends)
+
+    def measures_at(self, updates: int) -> bool:
+        """Say whether curvature and noise are measured after so many updates."""
+        return updates == self.first or bool(self.every and updates % self.every == 0)
 
     def looks_at(self, updates: int) -> bool:
         """Say whether the held-out part is looked at after so many updates."""
@@ -73,15 +84,20 @@ class Course:
 def course_of(rows: int, batch: int, spec: Spec, own_rate: bool) -> Course:
     """Return the plan of a training; own_rate: the rate need not be raced."""
     an_epoch = -(-rows // batch)
-    epochs = EPOCHS if isinstance(spec.epochs, str) else float(spec.epochs)
-    updates = max(1, math.ceil(epochs * an_epoch))
-    race = 0 if own_rate else min(max(RACE_LEAST, round(RACE_SHARE * updates)), max(1, round(RACE_MOST * updates)))
+    if isinstance(spec.epochs, str):
+        updates = max(EPOCHS * an_epoch, LEAST_UPDATES)
+    else:
+        updates = max(1, math.ceil(float(spec.epochs) * an_epoch))
+    first = min(max(RACE_LEAST, round(RACE_SHARE * updates)), max(1, round(RACE_MOST * updates)))
+    race = 0 if own_rate else first
+    every = 0 if spec.measure_every is None else max(1, round(spec.measure_every * an_epoch))
     look = an_epoch if an_epoch < LONG_EPOCH else -(-an_epoch // LOOKS_AN_EPOCH)
     usual = spec.schedule == "auto"
     warmup = spec.warmup or (WARMUP if usual else 0.0)
     if race and not spec.warmup:
         warmup = race // 2 / updates  # so that the half of the race that is judged runs at the whole rates
-    return Course(rows, batch, updates, look, race, "cosine" if usual else spec.schedule, warmup, spec.seed)
+    name = "cosine" if usual else spec.schedule
+    return Course(rows, batch, updates, look, race, first, every, name, warmup, spec.seed)
 
 
 class Order:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.engines.network.anatomy import not_finite
 from downslope.engines.network.inputs import Data, Passes, batch_loss
 from downslope.engines.network.loop import (
     Chunk,
@@ -31,16 +33,30 @@ from downslope.engines.network.loop import (
     lane,
 )
 from downslope.engines.network.rules import Rule, settled_weights
+from downslope.errors import InputError
 from downslope.losses import Loss
 from downslope.models.linear import Objective
-from downslope.models.network.layers import Network, Statistics
+from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
 from downslope.records.figures import figure, plural
+from downslope.records.files import record_from_json, record_to_json
+from downslope.records.shape import Look, StopPoint
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import Course, Order
+from downslope.training.network.measuring import Measuring, lost_in_noise
+from downslope.training.network.racing import (
+    NEARLY,
+    RETRIES,
+    Race,
+    divergence,
+    first_bad,
+    halvings,
+    lasting_lane,
+    restarted,
+)
 from downslope.training.network.scaling import TargetScale
-from downslope.types import JsonValue, Vector
+from downslope.types import Indices, JsonValue, Vector
 
 CHUNK_SECONDS = 0.25
 """Seconds between two trips to the host."""
@@ -48,14 +64,10 @@ MOST_STEPS = 2048
 """Most updates of one chunk, for which its program makes room."""
 EXPLODED = 1e3
 """A batch loss this many times that of the start ends a lane."""
-NEARLY = 0.95
-"""Share of the best lane's drop that a smaller rate must reach to be preferred: a race is short, a run is long."""
-RETRIES = 3
-"""Times that a run whose rate was chosen here goes back to its best weights with half the rate."""
 KIND = "network"
 """What its checkpoints call themselves."""
 TOLD = ("updates", "chosen", "best", "best_update", "waited", "retries")
-LISTS = ("rates", "raced", "evidence")
+LISTS = ("rates", "raced", "evidence", "looks", "noises")
 """The fields of ``Progress`` that a checkpoint holds as JSON."""
 
 
@@ -84,7 +96,8 @@ class Progress:
 
     updates: steps taken. rates: of the lanes still running. chosen: the rate after the race. best, best_update: the
     lowest held-out loss and where. waited: looks since. retries: times the rate was halved. raced: summed losses of
-    each lane over the second half of the race. seconds: of earlier sittings.
+    each lane over the second half of the race. looks: each ``Look`` so far, as JSON. noises: spread and signal at each
+    look of a training without held-out rows. seconds: of earlier sittings.
     """
 
     updates: int = 0
@@ -96,6 +109,8 @@ class Progress:
     retries: int = 0
     raced: list[float] = field(default_factory=list[float])
     evidence: list[dict[str, JsonValue]] = field(default_factory=list[dict[str, JsonValue]])
+    looks: list[dict[str, JsonValue]] = field(default_factory=list[dict[str, JsonValue]])
+    noises: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     seconds: float = 0.0
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
 
@@ -115,18 +130,21 @@ class NetworkDescent:
 
     def __init__(
         self, problem: NetworkProblem, course: Course, rule: tuple[str, Rule], rates: Vector, *, patience: int,
-        max_seconds: float, clip: float | None, pieces: int, watch: Watch | None, keeper: Keeper | None = None,
+        max_seconds: float, clip: float | None, pieces: int, watch: Watch | None, measuring: Measuring,
+        momentum: float = 0.0, keeper: Keeper | None = None,
     ) -> None:  # fmt: skip
         """Place the training at its start, or where the keeper's checkpoint stands.
 
-        rates: to race, highest first, or the one given. Raises RunError for a checkpoint of another model.
+        rates: to race, highest first, or the one given. measuring: of curvature and noise on the way. momentum: of the
+        rule. Raises RunError for a checkpoint of another model.
         """
         self.problem, self.course, self.watch = problem, course, watch
+        self.measuring, self.momentum = measuring, momentum
         self.rule_name, self.rule = rule
         self.patience, self.max_seconds, self.clip, self.pieces = patience, max_seconds, clip, pieces
         self.passes = Passes(problem.rest)
         self.start = self.loss_on(problem.weights, problem.network.statistics, problem.train)
-        self.limit = EXPLODED * max(self.start, 1e-30)
+        self.limit = EXPLODED * max(self.start, 1e-30) if math.isfinite(self.start) else math.inf
         self.progress = Progress(rates=[float(each) for each in rates])
         first = first_state(problem.weights, self.rule, problem.network.statistics, course.seed)
         self.state: State = as_lanes(first, rates.size) if rates.size > 1 else first
@@ -137,6 +155,7 @@ class NetworkDescent:
         self._order = Order(course)
         self._programs: dict[bool, Program] = {}
         self._step_seconds = math.nan
+        self.measure_seconds = 0.0
         self._began = time.perf_counter()
         self.keeper = keeper or Keeper()
         begin = self.keeper.taken_up(KIND)
@@ -183,7 +202,8 @@ class NetworkDescent:
         """Return the mean loss over data by example weight, in the network's units and without penalty."""
         scores = self.passes.scores(weights, statistics, data).astype(np.float64)
         target = np.asarray(data.target, np.float64)
-        each = Objective(self.problem.loss, 0.0, 0.0, True, self.problem.outputs).losses(scores, target)
+        with np.errstate(over="ignore", invalid="ignore"):  # scores may be anything at weights that went too far
+            each = Objective(self.problem.loss, 0.0, 0.0, True, self.problem.outputs).losses(scores, target)
         return float(each.mean() if data.weights is None else np.average(each, weights=np.asarray(data.weights)))
 
     def run(self) -> Ended:
@@ -211,9 +231,25 @@ class NetworkDescent:
         self.state, chunk = self._program().advance(self.state, self.problem.train, rows, rates)
         if not fresh:
             self._step_seconds = (time.perf_counter() - began) / count
-        if self.racing:
-            return self._after_race_chunk(chunk, count)
-        return self._after_chunk(chunk, count)
+        ended = self._after_race_chunk(chunk, count) if self.racing else self._after_chunk(chunk, rows, count)
+        if ended is None and course.measures_at(progress.updates):
+            self.look_around()
+        return ended
+
+    def look_around(self) -> None:
+        """Measure curvature and noise where the training stands, once; silent where there is no finite curvature."""
+        progress = self.progress
+        if self.racing or (progress.looks and progress.looks[-1]["update"] == progress.updates):
+            return
+        began = time.perf_counter()
+        rate = progress.chosen * float(self.course.share(progress.updates - 1, 1)[0])
+        with suppress(InputError):
+            look = self.measuring.look(
+                self.state, (self.rule_name, self.momentum), rate, progress.updates,
+                self.course.passes(progress.updates),
+            )  # fmt: skip
+            progress.looks.append(record_to_json(look))
+        self.measure_seconds += time.perf_counter() - began
 
     def _program(self) -> Program:
         if self.racing not in self._programs:
@@ -221,7 +257,7 @@ class NetworkDescent:
             steps = min(MOST_STEPS, self.course.updates_an_epoch)
             self._programs[self.racing] = Program(
                 loss, self.rule, self.course.batch, steps, self.limit, lanes=self.racing, clip=self.clip,
-                pieces=self.pieces,
+                pieces=self.pieces, one_by_one=convolves(self.problem.network),
             )  # fmt: skip
         return self._programs[self.racing]
 
@@ -233,55 +269,34 @@ class NetworkDescent:
 
     def _after_race_chunk(self, chunk: Chunk, count: int) -> Ended | None:
         progress, course = self.progress, self.course
-        half = course.race // 2
-        first = max(half - progress.updates, 0)
-        if not progress.raced:
-            progress.raced = [0.0] * len(progress.rates)
-        if first < count:
-            late = np.where(np.isfinite(chunk.losses[:, first:]), chunk.losses[:, first:], np.inf)
-            # One after another: a sum that does not depend on where the chunks were cut.
-            progress.raced = np.cumsum(np.column_stack([progress.raced, late]), axis=1)[:, -1].tolist()
+        race = Race(course.race)
+        progress.raced = race.added(progress.raced or [0.0] * len(progress.rates), chunk, progress.updates)
         progress.updates += count
         leader = int(np.argmin(progress.raced)) if np.isfinite(progress.raced).any() else len(progress.rates) - 1
         self._note(chunk.losses[leader], chunk.norms[leader], progress.rates[leader], lanes=len(progress.rates))
         if progress.updates < course.race:
             return None
-        mean = [total / max(course.race - half, 1) for total in progress.raced]
-        progress.evidence = [
-            {"learning_rate": rate, "objective": value * self.problem.scale.objective if math.isfinite(value) else None,
-             "updates": course.race}
-            for rate, value in zip(progress.rates, mean, strict=True)
-        ]  # fmt: skip
+        mean = race.means(progress.raced)
+        progress.evidence = race.evidence(progress.rates, mean, self.problem.scale.objective)
         if not np.isfinite(mean).any():
             return self._end(Verdict.DIVERGED, f"diverged at every rate from {figure(progress.rates[0])} down")
-        winner = self._winner(np.array(mean))
+        winner = lasting_lane(progress.rates, mean, self.start)
         self.state = lane(self.state, winner)
         progress.chosen = progress.rates[winner]
         progress.rates = [progress.chosen]
         self._step_seconds = math.nan
         return None
 
-    def _winner(self, mean: Vector) -> int:
-        """Return the lane with the smallest rate of those that fell nearly as far as the best: rates last longer."""
-        drop = self.start - np.where(np.isfinite(mean), mean, np.inf)
-        near = np.flatnonzero(drop >= NEARLY * drop.max()) if drop.max() > 0 else np.array([int(np.argmin(mean))])
-        return int(near[np.argmin(np.array(self.progress.rates)[near])])
-
-    def _after_chunk(self, chunk: Chunk, count: int) -> Ended | None:
+    def _after_chunk(self, chunk: Chunk, rows: Indices, count: int) -> Ended | None:
         progress = self.progress
         if not bool(self.state.alive):
-            return self._after_divergence(chunk)
+            return self._after_divergence(chunk, rows)
         progress.updates += count
-        held = math.nan
-        if self.problem.held is not None and self.course.looks_at(progress.updates):
-            held = self._look()
+        held = self._look() if self.course.looks_at(progress.updates) else math.nan
         rate = progress.chosen * float(self.course.share(progress.updates - 1, 1)[0])
         self._note(chunk.losses, chunk.norms, rate, held)
-        if progress.waited >= self.patience:
-            message = (
-                f"converged: the held-out loss has not fallen for {plural(self.patience, 'look')}; "
-                f"the weights of update {progress.best_update:,}, its lowest, are kept"
-            )
+        message = self._converged()
+        if message:
             return self._end(Verdict.CONVERGED, message)
         if progress.updates >= self.course.updates:
             return self._end(Verdict.BUDGET, f"all the planned work is done: {self._work()}")
@@ -289,10 +304,35 @@ class NetworkDescent:
             return self._end(Verdict.BUDGET, f"max-seconds is reached after {self._work()}")
         return None
 
+    def _converged(self) -> str:
+        """Return why nothing more is to be gained, empty while something may be."""
+        progress, rows = self.progress, self.problem.train.rows
+        looks = plural(self.patience, "look")
+        if progress.waited >= self.patience:
+            return (
+                f"converged: the held-out loss has not fallen for {looks}; "
+                f"the weights of update {progress.best_update:,}, its lowest, are kept"
+            )
+        if len(progress.noises) >= self.patience:
+            spread, signal = np.mean(progress.noises[-self.patience :], axis=0)
+            if lost_in_noise(spread, signal, rows):
+                return (
+                    f"converged: over the last {looks} the gradient's squared length, {figure(signal)}, was no more "
+                    f"than what the noise of single rows makes of it, {figure(spread / rows)}"
+                )
+        return ""
+
     def _look(self) -> float:
-        """Return the held-out loss, and keep the weights where it is the lowest."""
+        """Return the held-out loss, and keep the weights where it is the lowest; nan where no rows are held out.
+
+        Without them, and where the rate stays as it is, the noise of the gradient is looked at instead.
+        """
         progress, held = self.progress, self.problem.held
-        assert held is not None
+        if held is None:
+            if self.course.schedule == "constant":
+                noise = self.measuring.noise(self.state.weights, self.state.statistics)
+                progress.noises.append((noise.spread, noise.signal))
+            return math.nan
         weights = settled_weights(self.rule_name, self.state.rule, self.state.weights)
         value = self.loss_on(weights, self.state.statistics, held)
         if value < progress.best:
@@ -302,34 +342,31 @@ class NetworkDescent:
             progress.waited += 1
         return value
 
-    def _after_divergence(self, chunk: Chunk) -> Ended | None:
+    def _after_divergence(self, chunk: Chunk, rows: Indices) -> Ended | None:
         """End the run at its last good weights; a rate that was chosen here is halved first."""
         progress = self.progress
-        finite = np.isfinite(chunk.losses) & (chunk.losses <= self.limit) & np.isfinite(chunk.norms)
-        where = progress.updates + int(np.argmin(finite)) + 1
+        bad = first_bad(chunk, self.limit)
+        progress.updates += bad
         if progress.evidence and progress.retries < RETRIES:
             progress.retries += 1
             progress.chosen *= 0.5
-            fresh = first_state(self.state.weights, self.rule, self.state.statistics, self.course.seed)
-            self.state = fresh._replace(updates=self.state.updates)
-            progress.updates = where - 1
+            self.state = restarted(self.state, self.rule, self.course.seed)
             return None
-        met = float(chunk.losses[where - progress.updates - 1])
-        what = (
-            "the loss is not a number"
-            if not math.isfinite(met)
-            else f"the loss is {figure(met / self.start)} times the start's"
-        )
-        progress.updates = where - 1
-        message = (
-            f"diverged at update {where:,}: {what} at learning rate {figure(progress.chosen)}; "
-            f"try {figure(progress.chosen / 4)}, or leave the rate to choice"
-        )
-        return self._end(Verdict.DIVERGED, message)
+        what = self._met(float(chunk.losses[bad]), rows[bad * self.course.batch : (bad + 1) * self.course.batch])
+        return self._end(Verdict.DIVERGED, divergence(progress.updates + 1, what, progress.chosen))
+
+    def _met(self, loss: float, rows: Indices) -> str:
+        """Return what ended a run at a batch of ``rows``: a loss too high, or the layer that gave no number."""
+        if math.isfinite(loss) and loss > self.limit:
+            return f"the loss is {figure(loss / self.start)} times the start's"
+        where = not_finite(self.problem.rest, self.problem.loss, self.problem.l2, self.state, self.problem.train, rows)
+        return "the loss is not a number" if where is None else where
 
     def _end(self, verdict: Verdict, message: str) -> Ended:
         weights = settled_weights(self.rule_name, self.state.rule, self.state.weights)
         statistics = self.state.statistics
+        if verdict is Verdict.DIVERGED:
+            weights = self.state.last_good
         if self.racing:
             weights, statistics = self.problem.weights, self.problem.network.statistics
         if math.isfinite(self.progress.best):
@@ -356,16 +393,53 @@ class NetworkDescent:
         if self.watch is not None:
             self.watch(record)
 
-    def choice(self, reason: str) -> Choice | None:
+    def choice(self) -> Choice | None:
         """Return the learning rate chosen, with what the others reached; None where it was given."""
-        if not self.progress.evidence:
+        progress = self.progress
+        if not progress.evidence:
             return None
-        halved = (
-            f"; halved {plural(self.progress.retries, 'time')} where it diverged later" if self.progress.retries else ""
+        reason = (
+            f"the smallest of {len(progress.evidence)} rates, run side by side over the first {self.course.race} "
+            f"updates, whose loss fell at least {NEARLY:.0%} as far as the best"
         )
-        return Choice("learning_rate", self.progress.chosen, reason + halved, tuple(self.progress.evidence))
+        beside = self._beside_limit()
+        return Choice("learning_rate", progress.chosen, reason + beside + halvings(progress.retries),
+                      tuple(progress.evidence))  # fmt: skip
+
+    def _beside_limit(self) -> str:
+        """Return how the raced rate stands to the stability limit measured where the race ended."""
+        looks = self.looks()
+        if not looks or not (0 < looks[0].limit < math.inf):
+            return ""
+        share = self.progress.chosen * 2**self.progress.retries / looks[0].limit
+        return f"; it is {figure(share, 2)} of the stability limit measured there, {figure(looks[0].limit, 2)}"
+
+    def looks(self) -> tuple[Look, ...]:
+        """Return what was measured along the run."""
+        return tuple(record_from_json(Look, each) for each in self.progress.looks)
+
+    def stop_point(self, ended: Ended, objective: float) -> StopPoint | None:
+        """Return what kind of point the training ended at; None where it diverged, or where nothing can be measured.
+
+        objective: the loss there. The rate is compared with the stability limit only where it stays as it is to the
+        end and steps are plain.
+        """
+        if ended.verdict is Verdict.DIVERGED or self.racing:
+            return None
+        steady = self.rule_name == "plain" and self.course.schedule == "constant"
+        with suppress(InputError):
+            return self.measuring.stop(
+                ended.weights, ended.statistics, rate=self.progress.chosen if steady else math.nan,
+                batch=self.course.batch, fallen=self.start - objective,
+            )  # fmt: skip
+        return None
 
 
 def named_leaves(name: str, tree: Tree) -> dict[str, NDArray[Any]]:
     """Return own copies of the leaves of a tree, in their order, under a name."""
     return {f"{name}.{index}": np.array(leaf) for index, leaf in enumerate(jax.tree.leaves(tree))}
+
+
+def convolves(network: Network) -> bool:
+    """Return whether a network has convolutions, whose lanes gain nothing from going side by side."""
+    return any(isinstance(each.layer, Convolution) for each in network.hidden)

@@ -26,6 +26,7 @@ from downslope.records import Choice, Spec, StepRecord, Verdict
 from downslope.records.figures import figure, plural
 from downslope.training.logbook import Watch
 from downslope.training.network.course import EPOCHS, Course, course_of
+from downslope.training.network.racing import RETRIES, Race, divergence, first_bad, halvings, restarted
 from downslope.types import Indices, Vector
 
 UPDATES, LEAST_UPDATES = 2000, 1000
@@ -36,8 +37,6 @@ CHUNK_SECONDS, MOST_STEPS = 0.25, 2048
 """Seconds between two trips to the host, and the most updates between them."""
 EXPLODED = 1e3
 """A loss so many times the size of the start's, or of 1, above the start ends a lane."""
-RETRIES = 3
-"""Times that a rate which was raced is halved where it diverges later."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class RuleDescent:
         self.steps: list[StepRecord] = []
         self.choices: list[Choice] = []
         self.updates, self.retries = 0, 0
-        self._raced = np.zeros(len(self.rates))
+        self._raced = [0.0] * len(self.rates)
         self._order: tuple[int, Indices] = (-1, np.empty(0, np.int32))
         self._programs: dict[bool, Program] = {}
         self._step_seconds = math.nan
@@ -109,6 +108,8 @@ class RuleDescent:
             verdict, message = Verdict.STOPPED, f"stopped by hand after {plural(self.updates, 'update')}"
         state = lane(self.state, int(np.argmin(self._raced))) if len(self.rates) > 1 else self.state
         weights = settled_weights(self.name, state.rule, state.weights)
+        if verdict is Verdict.DIVERGED:
+            weights = state.last_good
         return Descent(
             weights, verdict, message, self.updates, self._passes(), tuple(self.steps), tuple(self.choices), self.rate
         )
@@ -160,27 +161,22 @@ class RuleDescent:
         return self._order[1][within * batch : (within + count) * batch]
 
     def _after_race(self, chunk: Chunk, count: int) -> tuple[Verdict, str]:
-        first = max(self.course.race // 2 - self.updates, 0)
-        late = np.where(np.isfinite(chunk.losses[:, first:]), chunk.losses[:, first:], np.inf)
-        self._raced = self._raced + late.sum(axis=1, dtype=np.float64)
+        race = Race(self.course.race)
+        self._raced = race.added(self._raced, chunk, self.updates)
         self.updates += count
         if self.updates < self.course.race:
             return Verdict.BUDGET, ""
-        mean = self._raced / max(self.course.race - self.course.race // 2, 1)
+        mean = race.means(self._raced)
         if self.exact:
             mean = np.array([self._reached(lane(self.state, index)) for index in range(len(self.rates))])
         mean = np.where(np.asarray(self.state.alive) & np.isfinite(mean), mean, np.inf)
         if not np.isfinite(mean).any():
             return Verdict.DIVERGED, f"diverged at every rate from {figure(self.rates[0])} to {figure(self.rates[-1])}"
         winner = int(np.argmin(mean))
-        evidence = tuple(
-            {"learning_rate": rate, "objective": float(value) if math.isfinite(value) else None,
-             "updates": self.course.race}
-            for rate, value in zip(self.rates, mean, strict=True)
-        )  # fmt: skip
         self.rate = self.rates[winner]
-        race = plural(self.course.race, "update")
-        reason = f"the lowest loss of {len(self.rates)} rates run side by side for the first {race}"
+        first = plural(self.course.race, "update")
+        reason = f"the lowest loss of {len(self.rates)} rates run side by side for the first {first}"
+        evidence = tuple(race.evidence(self.rates, mean))
         self.choices.append(Choice("learning_rate", self.rate, reason, evidence))
         self._note_chunk(chunk.losses[winner], chunk.norms[winner])
         self.state, self.rates, self._step_seconds = lane(self.state, winner), [self.rate], math.nan
@@ -212,22 +208,18 @@ class RuleDescent:
 
     def _after_divergence(self, chunk: Chunk) -> tuple[Verdict, str]:
         """End at the last good weights; a rate that was raced is halved first."""
-        good = np.isfinite(chunk.losses) & (chunk.losses <= self.limit) & np.isfinite(chunk.norms)
-        self.updates += int(np.argmin(good))
+        bad = first_bad(chunk, self.limit)
+        self.updates += bad
         if self.choices and self.retries < RETRIES:
             self.retries, self.rate = self.retries + 1, 0.5 * self.rate
-            fresh = first_state(self.state.weights, self.rule, (), self.course.seed)
-            self.state = fresh._replace(updates=self.state.updates)
+            self.state = restarted(self.state, self.rule, self.course.seed)
             last = self.choices[-1]
-            halved = f"{last.reason.split(';')[0]}; halved {plural(self.retries, 'time')} where it diverged later"
-            self.choices[-1] = replace(last, value=self.rate, reason=halved)
+            reason = last.reason.split(";")[0] + halvings(self.retries)
+            self.choices[-1] = replace(last, value=self.rate, reason=reason)
             return Verdict.BUDGET, ""
-        met = float(chunk.losses[int(np.argmin(good))])
+        met = float(chunk.losses[bad])
         what = f"the loss is {figure(met)}" if math.isfinite(met) else "the loss is not a number"
-        return Verdict.DIVERGED, (
-            f"diverged at update {self.updates + 1:,}: {what} at learning rate {figure(self.rate)}; "
-            f"try {figure(self.rate / 4)}, or leave the rate to choice"
-        )
+        return Verdict.DIVERGED, divergence(self.updates + 1, what, self.rate)
 
     def _note_chunk(self, losses: NDArray[np.float32], norms: NDArray[np.float32]) -> None:
         """Record where the last chunk stood: its mean loss, or where slopes are exact its last."""

@@ -9,13 +9,20 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
+import jax
 import numpy as np
 
+from downslope.choices.network.batch_size import choose_network_batch, network_step_cost
+from downslope.choices.network.noise import gradient_noise
+from downslope.choices.step_cost import kept_cost
 from downslope.engines.network.functions import in_precision, rule_from
+from downslope.engines.network.landscape import data_landscape
 from downslope.engines.network.newton import Bowl, FlatFunction
 from downslope.engines.network.problems import FunctionProblem, pose
+from downslope.engines.network.rules import Rule
 from downslope.errors import OptionError
 from downslope.records import Choice, Spec, StepRecord
 from downslope.records.figures import plural
@@ -23,7 +30,7 @@ from downslope.records.surface import Minimum, Stop
 from downslope.training.logbook import Watch
 from downslope.training.network.functions import RATES, Descent, RuleDescent, plan
 from downslope.training.network.newton import ScaledDescent
-from downslope.training.network.train import BATCH, OTHER_RATES, RULE_REASON
+from downslope.training.network.train import OTHER_RATES, RULE_REASON
 from downslope.training.network.train import RATES as NETWORK_RATES
 from downslope.types import JsonValue, Vector
 
@@ -141,11 +148,26 @@ def _stepping(
     batch = 0
     if method == "stochastic":
         batch = 1
+    elif method == "mini-batch" and isinstance(spec.batch_size, str):
+        choices.append(_batch_choice(problem, name, made, spec.seed))
+        batch = min(int(choices[-1].value), problem.rows)
     elif method == "mini-batch":
-        batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), problem.rows)
+        batch = min(int(spec.batch_size), problem.rows)
     rates = _rates(problem, spec, name)
     course = plan(problem, spec, batch, updates, rates.size == 1)
     return RuleDescent(problem, course, (name, made), rates, spec, exact=batch == 0, watch=watch), choices, batch
+
+
+def _batch_choice(problem: FunctionProblem, name: str, rule: Rule, seed: int) -> Choice:
+    """Return the batch size from the noise of the gradient at the start and the time of a step."""
+    landscape = data_landscape(problem.of, problem.weights, problem.data)
+    noise = gradient_noise(landscape, landscape.flat(problem.weights), seed=seed)
+    steps = str(jax.make_jaxpr(problem.of)(problem.weights, problem.data))  # what is computed names the kind of step
+    cost = kept_cost(
+        f"function-{sha256(f'{name} {steps} {jax.default_backend()}'.encode()).hexdigest()[:16]}.json",
+        lambda: network_step_cost(problem.batch_loss(False), rule, problem.weights, (), problem.data, problem.rows),
+    )
+    return choose_network_batch(noise, cost, problem.rows)
 
 
 def _rates(problem: FunctionProblem, spec: Spec, name: str) -> Vector:

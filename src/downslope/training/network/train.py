@@ -9,21 +9,30 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.choices.step_cost import kept_cost
+from downslope.data.images.memory import available_bytes
 from downslope.losses import make_loss
 from downslope.models.network.grammar import Architecture
+from downslope.models.network.model import layer_values
 from downslope.records import Choice, Spec, StepRecord, Verdict
+from downslope.records.shape import Look, StopPoint
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
-from downslope.training.network.course import course_of
+from downslope.training.network.course import EPOCHS, course_of
 from downslope.training.network.scaling import TargetScale, scale_target
 from downslope.types import Codes, JsonValue, Vector
 
-BATCH = 64
+if TYPE_CHECKING:
+    from downslope.engines.network.rules import Rule
+    from downslope.training.network.descent import NetworkProblem
+    from downslope.training.network.measuring import Measuring
+
 RATES = {
     "plain": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
     "momentum": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
@@ -36,6 +45,10 @@ OTHER_RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 STEEP = 4
 """Rates that convolutions race, the highest left out: their steps are dear, and many pixels share a weight."""
 OWN_RATE = {"prodigy": 1.0}
+FLOAT = 4
+"""Bytes of a number in a network."""
+LEAST_UPDATES = 500
+"""Updates that a batch size chosen here must leave, if any does."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,8 @@ class NetworkTraining:
     choices: tuple[Choice, ...]
     resolved: Mapping[str, JsonValue]
     seconds: Mapping[str, float]
+    looks: tuple[Look, ...]
+    stop_point: StopPoint | None
 
 
 def train_network(
@@ -94,10 +109,12 @@ def train_network(
     from downslope.engines.network.rules import rule_of
     from downslope.models.network.layers import build_network
     from downslope.models.network.model import arrays_of
-    from downslope.training.network.descent import NEARLY, NetworkDescent, NetworkProblem
+    from downslope.training.network.descent import NetworkDescent, NetworkProblem
+    from downslope.training.network.measuring import Measuring
 
     began = time.perf_counter()
     keep_programs()
+    keeper = keeper or Keeper()
     plain = make_loss(loss_name, delta=huber_delta, quantile=spec.quantile)
     scale, loss, target = scale_target(plain, train.target, train.weights)
     network = build_network(architecture, train.shape, outputs, jax.random.PRNGKey(spec.seed))
@@ -107,40 +124,84 @@ def train_network(
     if held is not None:
         seen = (held.target - scale.center) / scale.scale
         aside = on_device(held.numbers, held.codes, seen, held.weights, held.center, held.scale)
-    name = "adam" if spec.rule == "auto" else spec.rule
-    choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
-    batch = min(BATCH if isinstance(spec.batch_size, str) else int(spec.batch_size), data.rows)
     l2 = 0.0 if isinstance(spec.l2, str) else float(spec.l2)
+    problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
+    name = "adam" if spec.rule == "auto" else spec.rule
+    rule = rule_of(name, spec.momentum, spec.weight_decay)
+    choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
+    epochs = EPOCHS if isinstance(spec.epochs, str) else float(spec.epochs)
+    measuring = Measuring(rest, loss, l2, weights, data, work=epochs * data.rows, seed=spec.seed)
     given = OWN_RATE.get(name, math.nan) if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
     rates = raced_rates(name, architecture) if math.isnan(given) else np.array([given])
+    if isinstance(spec.batch_size, str):
+        most = most_in_memory(architecture, train.shape, rates.size, spec.pieces)
+        most = min(most, int(epochs * data.rows / LEAST_UPDATES))
+        key = f"{architecture} {train.shape} {data.codes.shape[1]} {outputs} {loss_name} {name} {jax.default_backend()}"
+        choices.append(keeper.choose("batch_size", lambda: _batch_choice(problem, measuring, rule, most, key)))
+        batch = int(choices[-1].value)
+    else:
+        batch = int(spec.batch_size)
+    batch = -(-min(batch, data.rows) // spec.pieces) * spec.pieces
     course = course_of(data.rows, batch, spec, rates.size == 1)
-    problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
     descent = NetworkDescent(
-        problem, course, (name, rule_of(name, spec.momentum, spec.weight_decay)), rates, patience=spec.patience,
-        max_seconds=spec.max_seconds or math.inf, clip=spec.clip, pieces=spec.pieces, watch=watch, keeper=keeper,
+        problem, course, (name, rule), rates, patience=spec.patience, max_seconds=spec.max_seconds or math.inf,
+        clip=spec.clip, pieces=spec.pieces, watch=watch, measuring=measuring, momentum=spec.momentum, keeper=keeper,
     )  # fmt: skip
     chose = time.perf_counter()
     ended = descent.run()
+    descent.look_around()
     progress = descent.progress
-    reason = (
-        f"the smallest of {rates.size} rates, run side by side over the first {course.race} updates, whose loss "
-        f"fell at least {NEARLY:.0%} as far as the best"
-    )
-    rate_choice = descent.choice(reason)
-    objective = descent.loss_on(ended.weights, ended.statistics, data) * scale.objective
+    rate_choice = descent.choice()
+    objective = descent.loss_on(ended.weights, ended.statistics, data)
+    began_stop = time.perf_counter()
+    stop = descent.stop_point(ended, objective)
+    measured = descent.measure_seconds + time.perf_counter() - began_stop
     resolved: dict[str, JsonValue] = {
         "loss": loss_name, "model": architecture.text, "method": "mini-batch", "rule": name,
         "learning_rate": progress.chosen, "batch_size": batch, "l2": l2, "schedule": course.schedule,
         "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch,
     }  # fmt: skip
+    if spec.clip is not None:
+        resolved["clipped"] = int(descent.state.clipped)
     if loss_name == "huber":
         resolved["huber_delta"] = huber_delta
-    seconds = {"choose": chose - began, "descend": descent.seconds}
+    seconds = {"choose": chose - began, "descend": descent.seconds - measured, "measure": measured}
     return NetworkTraining(
         arrays_of(ended.weights, ended.statistics), scale, ended.verdict, ended.message,
-        descent.start * scale.objective, objective, course.passes(progress.updates), progress.updates,
-        tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved, seconds,
+        descent.start * scale.objective, objective * scale.objective, course.passes(progress.updates),
+        progress.updates, tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved,
+        seconds, descent.looks(), stop,
     )  # fmt: skip
+
+
+def _batch_choice(problem: NetworkProblem, measuring: Measuring, rule: Rule, most: int, key: str) -> Choice:
+    """Return the batch size from the noise at the start and the time of a step; key: names the kind of step."""
+    from downslope.choices.network.batch_size import choose_network_batch, network_step_cost
+    from downslope.engines.network.inputs import batch_loss
+
+    statistics = problem.network.statistics
+    noise = measuring.noise(problem.weights, statistics)
+    loss = batch_loss(problem.rest, problem.loss, problem.l2)
+    cost = kept_cost(
+        f"network-{sha256(key.encode()).hexdigest()[:16]}.json",
+        lambda: network_step_cost(loss, rule, problem.weights, statistics, problem.train, problem.train.rows),
+    )
+    return choose_network_batch(noise, cost, problem.train.rows, most)
+
+
+def bytes_of_a_step(architecture: Architecture, shape: tuple[int, ...], lanes: int, batch: int, pieces: int) -> int:
+    """Return about how much memory the layers of a batch take, there and back, for each of some lanes."""
+    values = layer_values(architecture, shape) if len(shape) > 1 else [*shape, *architecture.hidden]
+    lanes = 1 if architecture.channels else lanes  # the lanes of convolutions go one by one
+    return 2 * FLOAT * lanes * -(-batch // pieces) * sum(values)
+
+
+def most_in_memory(architecture: Architecture, shape: tuple[int, ...], lanes: int, pieces: int) -> int:
+    """Return the largest batch whose layers fit into half of the memory that is free."""
+    free = available_bytes()
+    if free is None:
+        return np.iinfo(np.int32).max
+    return free // 2 // max(bytes_of_a_step(architecture, shape, lanes, pieces, pieces), 1) * pieces
 
 
 def raced_rates(rule: str, architecture: Architecture) -> Vector:
