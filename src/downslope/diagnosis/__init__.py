@@ -3,7 +3,7 @@
 A rule reads the record and nothing else, so that any recorded run can be explained anywhere. It speaks
 only where its cause follows from numbers in the record: a wrong explanation is worse than none.
 
-Codes: DS1xx the descent, DS2xx the shape of the slope, DS3xx the data, DS4xx what the scores are worth.
+Codes: DS1xx the descent, DS2xx the shape of the slope, DS3xx the data, DS4xx what the scores are worth, DS5xx networks.
 """
 
 from __future__ import annotations
@@ -17,19 +17,30 @@ from downslope.diagnosis import (
     arithmetic,
     batch_noise,
     budget,
+    clipped,
     columns_left_out,
     curvature_grew,
+    dead_units,
+    diverged_above_limit,
     drift,
     far_below_limit,
     ill_conditioned,
     imbalance,
     missing_values,
     no_better,
+    noise_floor,
+    noisy_batch,
     overfit,
+    plateau,
+    redundant_batch,
+    saddle,
+    same_units,
     separable,
+    small_rate,
     steep_batches,
     stopped,
     target_missing,
+    unlike_gradients,
     unscaled,
 )
 from downslope.records import Finding, Run
@@ -56,6 +67,17 @@ RULES: tuple[Rule, ...] = (
     overfit.find,
     drift.find,
     answer_given_away.find,
+    same_units.find,
+    dead_units.find,
+    diverged_above_limit.find,
+    saddle.find,
+    plateau.find,
+    noise_floor.find,
+    small_rate.find,
+    unlike_gradients.find,
+    redundant_batch.find,
+    noisy_batch.find,
+    clipped.find,
 )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
-from downslope.diagnosis import batch_noise, far_below_limit
-from downslope.diagnosis.facts import budget_spent, clock_ended_it, held_out_looks, is_network, number
+from downslope.diagnosis import batch_noise, far_below_limit, noise_floor, small_rate
+from downslope.diagnosis.facts import budget_spent, clock_ended_it, held_out_looks, number
 from downslope.records import Finding, Run
 from downslope.records.figures import count, duration, figure, plural
+from downslope.records.networks import is_network
 
+CAUSES = (far_below_limit, batch_noise, noise_floor, small_rate)
+"""Rules that say why the budget was too small."""
 FALLING = 0.01
 """Share of a network's whole fall of held-out loss that its last look must show to call it still falling."""
 STEEP_VALLEY = 1e3
@@ -17,7 +20,7 @@ STEEP_VALLEY = 1e3
 
 def find(run: Run) -> Finding | None:
     """Say how much more a run would have needed; silent where another rule names the cause."""
-    if not budget_spent(run) or far_below_limit.find(run) or batch_noise.find(run):
+    if not budget_spent(run) or any(rule.find(run) for rule in CAUSES):
         return None
     if is_network(run):
         return _still_falling(run)

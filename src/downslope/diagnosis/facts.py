@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from downslope.records import Run, Verdict
+from downslope.records import Run, StepRecord, Verdict
+from downslope.records.networks import has_hidden_layers, is_network
 from downslope.records.scores import loss_score
+from downslope.records.shape import Look, StopKind, StopPoint
 
 CONSTANT_CURVATURE = frozenset({"squared"})
 """Losses whose curvature is the same everywhere, so that the limit measured at the start is exact."""
@@ -17,6 +19,18 @@ loss where the rarer class has 7 % of the rows or more, as s (1 - s) <= 1/4."""
 CORNERED = frozenset({"absolute", "quantile", "hinge"})
 """Losses with a corner instead of a curvature; what is measured for them is a rounded stand-in."""
 
+AT_ONE_RATE = frozenset({"plain", "momentum", "nesterov"})
+"""Rules whose steps are as long as the gradients that they are given, in one proportion for all layers."""
+
+LEFT = 2.0
+"""How many times the loss of the start a descent must be at to have left: the losses of single batches scatter."""
+
+SCATTER = 2**0.5
+"""Standard deviation of the losses of single rows over their mean: that of the squares of normal residuals, and of
+the size of that of log losses, whose records do not hold it."""
+
+CHANCE = 2.0
+"""Standard errors of the held-out loss that chance may make of nothing."""
 
 SPENT = 0.9
 """Share of a budget from which it counts as spent: a run looks at it between passes or batches only."""
@@ -54,11 +68,6 @@ def full_batch_limit(run: Run) -> float:
     return limit * factor if math.isfinite(limit) and limit > 0 else math.nan
 
 
-def is_network(run: Run) -> bool:
-    """Return whether a network was trained: no bowl, so that no gap and no curvature at the start speak for it."""
-    return run.setting("model") not in ("auto", "linear")
-
-
 def held_out_looks(run: Run) -> list[tuple[float, float]]:
     """Return (passes, held-out loss) of each look at the held-out rows on the way."""
     return [(step.passes, step.holdout) for step in run.steps if math.isfinite(step.holdout)]
@@ -67,7 +76,8 @@ def held_out_looks(run: Run) -> list[tuple[float, float]]:
 def clock_ended_it(run: Run) -> bool:
     """Return whether the seconds allowed, and not the passes, are what ended the run."""
     limit = run.spec.max_seconds
-    return limit is not None and run.seconds.get("descend", 0.0) >= SPENT * limit
+    told = run.message.startswith("max-seconds")
+    return limit is not None and (told or run.seconds.get("descend", 0.0) >= SPENT * limit)
 
 
 def budget_spent(run: Run) -> bool:
@@ -79,17 +89,52 @@ def budget_spent(run: Run) -> bool:
 def lost_on_holdout(run: Run) -> tuple[str, float]:
     """Return the score compared and the share of the gain over the baseline that held-out rows do not show.
 
-    The share is ``(holdout - train) / (baseline - train)``, nan where there is no gain to lose.
+    The share is ``(holdout - train) / (baseline - train)``, nan where there is no gain to lose, or where so few rows
+    are held out that chance alone may have taken as much.
     """
     name = loss_score(run.train, run.holdout, run.baseline)
     if name is None or not run.train[name] < run.baseline[name]:
         return name or "", math.nan
-    return name, (run.holdout[name] - run.train[name]) / (run.baseline[name] - run.train[name])
+    lost, scatter = run.holdout[name] - run.train[name], SCATTER * run.holdout[name]
+    if lost <= CHANCE * scatter / math.sqrt(max(run.data.holdout_rows, 1)):
+        return name, math.nan
+    return name, lost / (run.baseline[name] - run.train[name])
 
 
-def rows_per_feature(run: Run) -> float:
-    """Return the training rows behind each weight."""
+def rows_per_weight(run: Run) -> float:
+    """Return the training rows behind each weight, nan for a network of which nothing was measured."""
+    if is_network(run):
+        return run.data.train_rows / run.looks[-1].shape.weights if run.looks else math.nan
     return run.data.train_rows / max(run.data.features * max(len(run.data.classes) - 1, 1), 1)
+
+
+def sound_looks(run: Run) -> tuple[Look, ...]:
+    """Return the looks at a network that was still in its right mind: where it diverged, those from before.
+
+    There they must be of an earlier update than the last, whose weights are the ones that went wrong, and of one at
+    which the loss had not yet left: what is measured further out is what came of the divergence, not its cause. But
+    the curvature of a squared loss of a linear model is the same everywhere.
+    """
+    same_everywhere = run.setting("loss") in CONSTANT_CURVATURE and not has_hidden_layers(run)
+    if run.verdict != Verdict.DIVERGED or same_everywhere:
+        return run.looks
+    return tuple(look for look in run.looks if look.update < run.updates and _had_not_left(run, look))
+
+
+def _had_not_left(run: Run, look: Look) -> bool:
+    last = last_step(run, look.update)
+    return last is None or last.objective <= LEFT * run.objective_at_start
+
+
+def last_step(run: Run, update: int) -> StepRecord | None:
+    """Return the last record of a run up to an update, None before the first."""
+    return next((step for step in reversed(run.steps) if step.update <= update), None)
+
+
+def stands_at(run: Run, kind: StopKind) -> StopPoint | None:
+    """Return the point that a network's run ended at, if it ended by itself and the point is of this kind."""
+    ended = run.verdict in (Verdict.CONVERGED, Verdict.BUDGET)
+    return run.stop_point if ended and run.stop_point is not None and run.stop_point.kind == kind else None
 
 
 def quoted(names: list[str], most: int = 3) -> str:

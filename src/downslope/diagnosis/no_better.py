@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from downslope.diagnosis import dead_units, plateau, saddle, same_units
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
+from downslope.records.networks import has_hidden_layers, is_network
 from downslope.records.scores import SCORES, loss_score
+
+CAUSES = (same_units, dead_units, saddle, plateau)
+"""Rules that say why a network learned nothing."""
 
 LITTLE = 0.01
 """Share of the baseline's loss below which an improvement is not worth a model."""
@@ -19,12 +24,24 @@ def find(run: Run) -> Finding | None:
     if run.verdict != Verdict.CONVERGED or name is None or run.data.holdout_rows < ROWS:
         return None
     reached, baseline = run.holdout[name], run.baseline[name]
-    if not baseline > 0 or reached < (1 - LITTLE) * baseline:
+    if not baseline > 0 or reached < (1 - LITTLE) * baseline or any(rule.find(run) for rule in CAUSES):
         return None
+    ended = "the training had converged" if is_network(run) else "the minimum was reached"
     return Finding(
         "DS401",
         "No better than the baseline",
         f"{SCORES[name].label} {figure(reached, 4)} on {plural(run.data.holdout_rows, 'held-out row')}, against "
-        f"{figure(baseline, 4)} for an answer that looks at no column, although the minimum was reached",
-        "the columns say little about the target in a linear way: add columns, or combine those there are",
+        f"{figure(baseline, 4)} for an answer that looks at no column, although {ended}",
+        _remedy(run),
     )
+
+
+def _remedy(run: Run) -> str:
+    if has_hidden_layers(run):
+        return (
+            "see whether --model linear does better: if it does, this network is at fault (try another "
+            "--learning-rate or --start), and if not, the examples may say little about the target"
+        )
+    if is_network(run):
+        return "the pixels say little about the target in a linear way: try --model cnn"
+    return "the columns say little about the target in a linear way: add columns, or combine those there are"

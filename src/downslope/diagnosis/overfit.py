@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from downslope.diagnosis.facts import lost_on_holdout, number, rows_per_feature
+from downslope.diagnosis.facts import lost_on_holdout, number, rows_per_weight
 from downslope.records import Finding, Run
 from downslope.records.figures import figure, share
+from downslope.records.networks import has_hidden_layers
 from downslope.records.scores import SCORES
 
 LOST = 0.25
@@ -14,22 +15,32 @@ ROWS = 100
 """Fewest held-out rows for that to hold."""
 
 FEW = 20.0
-"""Training rows per weight below which a linear model can learn its rows by heart; above it the optimism,
-about one weight's share of the noise each, is too small to explain such a loss."""
+"""Training rows per weight below which a model can learn its rows by heart; above it the optimism, about one
+weight's share of the noise each, is too small to explain such a loss."""
+
+DROPOUT = 0.2
+"""Share of the hidden units to advise leaving out at each step, where none are."""
 
 
 def find(run: Run) -> Finding | None:
     """Explain a loss on randomly held-out rows by too many weights for too few rows."""
     name, lost = lost_on_holdout(run)
-    rows = rows_per_feature(run)
-    if run.spec.holdout_by is not None or run.data.holdout_rows < ROWS or not lost > LOST or rows >= FEW:
+    rows = rows_per_weight(run)
+    if run.spec.holdout_by is not None or run.data.holdout_rows < ROWS or not (lost > LOST and rows < FEW):
         return None
-    l2 = number(run, "l2")
-    larger = f"--l2 {figure(max(10 * l2, 1e-3), 2)}" if l2 >= 0 else "a larger --l2"
     return Finding(
         "DS402",
         "Learned the training rows by heart",
         f"{SCORES[name].label} {figure(run.train[name])} on training rows but {figure(run.holdout[name])} on held-out "
         f"ones: {share(min(lost, 9.99))} of the gain is lost; there are only {figure(rows, 2)} rows for each weight",
-        f"try {larger}, leave out columns, or train on more rows",
+        _remedy(run),
     )
+
+
+def _remedy(run: Run) -> str:
+    l2 = number(run, "l2")
+    larger = f"--l2 {figure(max(10 * l2, 1e-3), 2)}" if l2 >= 0 else "a larger --l2"
+    if not has_hidden_layers(run):
+        return f"try {larger}, leave out columns, or train on more rows"
+    fewer = f"--dropout {figure(DROPOUT)}, " if run.spec.dropout == 0 else ""
+    return f"try {fewer}{larger} or fewer units in --model, or train on more rows"

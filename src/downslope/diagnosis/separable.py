@@ -5,6 +5,7 @@ from __future__ import annotations
 from downslope.diagnosis.facts import number
 from downslope.records import Finding, Run
 from downslope.records.figures import figure, plural
+from downslope.records.networks import has_hidden_layers
 
 TINY_PENALTY = 1e-5
 """l2 below which the penalty costs a weight of 10 less than 0.001 of loss: too little to hold it back."""
@@ -17,9 +18,10 @@ def find(run: Run) -> Finding | None:
     """Say that the training rows are separated without error, which drives the weights out.
 
     A score that puts every row on its side proves that the classes are linearly separable, and then the
-    log and softmax losses have no minimum without a penalty (Albert and Anderson 1984).
+    log and softmax losses have no minimum without a penalty (Albert and Anderson 1984). Hidden layers may have
+    learned the rows by heart: no such proof.
     """
-    likelihood = run.setting("loss") in ("log", "softmax")
+    likelihood = run.setting("loss") in ("log", "softmax") and not has_hidden_layers(run)
     if not likelihood or run.train.get("accuracy") != 1.0 or not number(run, "l2") < TINY_PENALTY:
         return None
     return Finding(

@@ -1,0 +1,37 @@
+"""DS504: a network ended at a saddle: no slope, but a direction in which the loss falls."""
+
+from __future__ import annotations
+
+from downslope.diagnosis import same_units
+from downslope.diagnosis.facts import number, stands_at
+from downslope.diagnosis.stop_facts import of_the_loss
+from downslope.records import Finding, Run
+from downslope.records.figures import figure
+from downslope.records.shape import StopKind
+
+SMALLER = 4
+"""Factor by which to advise a smaller batch: half the gradient's signal to its noise, which pushes off a saddle."""
+
+
+def find(run: Run) -> Finding | None:
+    """Say that the loss still falls along a direction in which there is no slope, by how much and how far along.
+
+    Silent where all units of a layer are one: then that is what makes the saddle.
+    """
+    stop = stands_at(run, StopKind.SADDLE)
+    if stop is None or same_units.find(run):
+        return None
+    return Finding(
+        "DS504",
+        "Ended at a saddle",
+        f"the gradient is {figure(stop.gradient_norm)}, as at a minimum, but one direction curves down by "
+        f"{figure(-stop.smallest)}, and along it the loss falls by {of_the_loss(stop.escape_drop, stop)} within a "
+        f"distance of {figure(stop.escape_length)}",
+        _remedy(run),
+    )
+
+
+def _remedy(run: Run) -> str:
+    batch = number(run, "batch_size")
+    noise = f", or --batch-size {batch / SMALLER:.0f}, whose noise pushes off a saddle" if batch >= 2 * SMALLER else ""
+    return f"try another start (--seed {run.spec.seed + 1}){noise}"
