@@ -1,4 +1,7 @@
-"""A curve drawn with characters: braille dots, eight to a character, or stars where there are none."""
+"""A curve drawn with characters: braille dots, eight to a character, or stars where there are none.
+
+What is seen beside it stands as an ``o`` for each point, so that the two are told apart without colour.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,24 @@ BRAILLE = 0x2800
 MARGIN = 9
 """Characters to the left of the axis."""
 
+BESIDE = "o"
+"""A point of what is seen beside a curve."""
+
 
 def chart(curve: Curve, width: int, height: int, *, unicode: bool = True) -> list[str]:
     """Return the lines of a chart: ``height`` rows with labels on the left, an axis, and labels below it."""
     columns = max(width - MARGIN - 2, 10)
     across, down = (2, 4) if unicode else (1, 1)
     marks = set(_marks(curve, columns * across, height * down))
+    beside = _beside(curve, columns, height)
     bar, corner, line = ("│", "└", "─") if unicode else ("|", "+", "-")
     lines: list[str] = []
     labels = _labels(curve, height)
     for row in range(height):
-        cells = "".join(_cell(marks, row, column, unicode=unicode) for column in range(columns))
+        cells = "".join(
+            BESIDE if (column, row) in beside else _cell(marks, row, column, unicode=unicode)
+            for column in range(columns)
+        )
         lines.append(f"{labels.get(row, ''):>{MARGIN}} {bar}{cells}".rstrip())
     lines.append(f"{'':>{MARGIN}} {corner}{line * columns}")
     first, last = figure(curve.xs[0], 2), f"{figure(curve.xs[-1])} {curve.x_label}"
@@ -35,9 +45,15 @@ def chart(curve: Curve, width: int, height: int, *, unicode: bool = True) -> lis
     return lines
 
 
+def _ends(curve: Curve) -> tuple[float, float]:
+    """Return the lowest and the highest value shown."""
+    shown = curve.ys + (curve.beside.ys if curve.beside else ())
+    return min(shown), max(shown)
+
+
 def _height(curve: Curve, value: float) -> float:
     """Return where a value lies between the bottom, 0, and the top, 1."""
-    lowest, highest = min(curve.ys), max(curve.ys)
+    lowest, highest = _ends(curve)
     if curve.log:
         value, lowest, highest = math.log(value), math.log(lowest), math.log(highest)
     return (value - lowest) / (highest - lowest)
@@ -56,6 +72,24 @@ def _marks(curve: Curve, columns: int, rows: int) -> Iterator[tuple[int, int]]:
             yield round(x + (to_x - x) * piece / pieces), round(y + (to_y - y) * piece / pieces)
 
 
+def _beside(curve: Curve, columns: int, rows: int) -> set[tuple[int, int]]:
+    """Return the cells (column, row from the top) of what is seen beside the curve.
+
+    No two of them touch sideways, so that the curve shows between them; the lowest point always stands.
+    """
+    if curve.beside is None:
+        return set()
+    first, last = curve.xs[0], curve.xs[-1]
+    points = list(zip(curve.beside.xs, curve.beside.ys, strict=True))
+    lowest = min(points, key=lambda point: point[1])
+    cells: dict[int, int] = {}
+    for x, y in (lowest, points[-1], *points):
+        column = min(max(round((x - first) / (last - first) * (columns - 1)), 0), columns - 1)
+        if not {column - 1, column, column + 1} & cells.keys():
+            cells[column] = round((1 - _height(curve, y)) * (rows - 1))
+    return set(cells.items())
+
+
 def _cell(marks: set[tuple[int, int]], row: int, column: int, *, unicode: bool) -> str:
     if not unicode:
         return "*" if (column, row) in marks else " "
@@ -70,7 +104,7 @@ def _cell(marks: set[tuple[int, int]], row: int, column: int, *, unicode: bool) 
 
 def _labels(curve: Curve, height: int) -> dict[int, str]:
     """Return the row -> label of the vertical axis: the ends, and the powers of ten or the middle between them."""
-    lowest, highest = min(curve.ys), max(curve.ys)
+    lowest, highest = _ends(curve)
     between = (
         [10.0**power for power in range(math.ceil(math.log10(lowest)), math.floor(math.log10(highest)) + 1)]
         if curve.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from typing import IO
@@ -11,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from downslope.cli.chart import chart
+from downslope.cli.chart import BESIDE, chart
 from downslope.views import Curve, Facts, Part, Section, Table, Text, Tone
 
 WIDEST = 100
@@ -103,11 +104,14 @@ def _columns(table: Table, left_out: tuple[int, ...]) -> RichTable:
 def _curve(curve: Curve, console: Console) -> RichText:
     unicode = console.encoding.lower().startswith("utf")
     lines = chart(curve, min(console.width - 2 * INDENT, CHART_WIDTH), CHART_HEIGHT, unicode=unicode)
-    drawn = RichText(f"{curve.y_label}{', logarithmic' if curve.log else ''}\n", style="dim", no_wrap=True)
+    beside = f"; {BESIDE} {curve.beside.label}" if curve.beside else ""
+    drawn = RichText(f"{curve.y_label}{beside}{', logarithmic' if curve.log else ''}\n", style="dim", no_wrap=True)
     for line in lines:
         label, axis, dots = _split(line)
         drawn.append(label + axis)
-        drawn.append(dots + "\n", style="not dim cyan")
+        for piece in re.split(f"({BESIDE})", dots):
+            drawn.append(piece, style="not dim yellow" if piece == BESIDE else "not dim cyan")
+        drawn.append("\n")
     drawn.rstrip()
     return drawn
 

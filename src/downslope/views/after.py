@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from downslope.records import Coefficient, GapKind, Run, Verdict
 from downslope.records.figures import duration, figure, plural, share
+from downslope.records.networks import has_hidden_layers, is_network
 from downslope.records.scores import SCORES
 from downslope.views.curve import curve_of, last_known
+from downslope.views.measured import end_point
 from downslope.views.parts import Facts, Part, Section, Table, Text, Tone, texts
 
 STRONGEST = 5
@@ -30,9 +32,17 @@ def descent_section(run: Run) -> Section:
     curve, last = curve_of(run), last_known(run.steps)
     reached = run.objective if math.isfinite(run.objective) or last is None else last.objective
     words = f"objective {figure(run.objective_at_start, 4)} at the start, {figure(reached, 4)} at the end"
-    work = f"{plural(run.updates, 'update')}, {plural_passes(run.passes)}"
+    work = f"{plural(run.updates, 'update')}, {plural_passes(run.passes)}{_shortened(run)}"
     parts: tuple[Part, ...] = (Text(f"{words}; {work}"),)
     return Section("How the loss went down", (curve, *parts) if curve else parts)
+
+
+def _shortened(run: Run) -> str:
+    """Say how many gradients a clip shortened, empty where none was asked for."""
+    shortened = run.resolved.get("clipped")
+    if run.spec.clip is None or not isinstance(shortened, int):
+        return ""
+    return f"; {plural(shortened, 'gradient')} shortened to {figure(run.spec.clip)}"
 
 
 def plural_passes(passes: float) -> str:
@@ -42,16 +52,16 @@ def plural_passes(passes: float) -> str:
 
 def distance_section(run: Run) -> Section:
     """Say how the run ended and how far the minimum still is, and how well that is known."""
-    rows = [("verdict", Text(run.message or run.verdict.value, TONES[run.verdict])), ("gap", Text(_distance(run)))]
+    verdict = ("verdict", Text(run.message or run.verdict.value, TONES[run.verdict]))
+    rows = [verdict, *end_point(run), ("gap", Text(_distance(run)))]
     if run.verdict != Verdict.CONVERGED and math.isfinite(run.predicted_passes):
         rows.append(("to come", Text(f"at least {plural_passes(run.predicted_passes)}, going by the pace so far")))
-    return Section("How far the minimum still is", (Facts(tuple(rows)),))
+    return Section("Where it ended" if is_network(run) else "How far the minimum still is", (Facts(tuple(rows)),))
 
 
 def _distance(run: Run) -> str:
     if run.gap_kind == GapKind.NONE or not math.isfinite(run.gap):
-        network = run.setting("model") not in ("auto", "linear")
-        return "not known: a network has many minima, and no proof of one" if network else "not known"
+        return "not known: a network has many minima, and no proof of one" if has_hidden_layers(run) else "not known"
     kind = "certified: proved in float64" if run.gap_kind == GapKind.CERTIFIED else "estimated, not proved"
     bound = "at most" if run.gap_kind == GapKind.CERTIFIED else "about"
     return f"{figure(run.gap, 2)}: {bound} {share(run.gap)} of the loss drop possible is left ({kind})"

@@ -7,6 +7,7 @@ from typing import cast
 
 from downslope.records import Choice, ColumnSummary, Run, settings
 from downslope.records.figures import count, figure, plural
+from downslope.records.networks import is_network
 from downslope.types import JsonValue
 from downslope.views.parts import Facts, Part, Section, Table, Text, Tone, facts, texts
 
@@ -16,7 +17,7 @@ COLUMNS = 24
 CANDIDATES = 12
 """Most candidates of a choice listed one by one."""
 
-ALWAYS = ("loss", "method", "learning_rate", "batch_size")
+ALWAYS = ("loss", "model", "method", "learning_rate", "batch_size")
 """Settings that the report names for every run to which they apply, chosen or asked."""
 
 
@@ -106,6 +107,8 @@ def _tunable() -> dict[str, tuple[object, object]]:
 
 def _applies(run: Run, name: str) -> bool:
     """Return whether a setting means anything for the method of this run."""
+    if name == "model":
+        return is_network(run)
     if name == "learning_rate":
         return run.setting("method") != "scaled" and run.setting(name) != "auto"
     return name != "batch_size" or run.setting("method") == "mini-batch"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from downslope.records import Run, StepRecord
-from downslope.views.parts import Curve
+from downslope.views.parts import Curve, Trace
 
 POINTS = 240
 """Points kept of a curve: four for each character of a terminal's width, more than it can show."""
@@ -25,7 +25,8 @@ SPREAD = 10.0
 def curve_of(run: Run) -> Curve | None:
     """Return how the run went down: its gap where that was known all along, else its objective; None for no curve.
 
-    Non-finite values, as at the end of a diverged run, are left out.
+    Beside the objective stands the loss on held-out rows, where it was looked at on the way. Non-finite values, as at
+    the end of a diverged run, are left out.
     """
     gaps = _gaps(run.steps)
     objectives = [(step.passes, step.objective) for step in run.steps if math.isfinite(step.objective)]
@@ -33,9 +34,16 @@ def curve_of(run: Run) -> Curve | None:
     if len(points) < LEAST or points[0][0] == points[-1][0] or len({y for _, y in points}) < LEAST:
         return None
     kept = thin(points, POINTS)
-    lowest, highest = min(y for _, y in kept), max(y for _, y in kept)
-    log = lowest > 0 and highest / lowest >= SPREAD
-    return Curve(tuple(x for x, _ in kept), tuple(y for _, y in kept), "passes", label, log)
+    beside = _held_out(run.steps) if points is objectives else None
+    ys = (*(y for _, y in kept), *(beside.ys if beside else ()))
+    log = min(ys) > 0 and max(ys) / min(ys) >= SPREAD
+    return Curve(tuple(x for x, _ in kept), tuple(y for _, y in kept), "passes", label, log, beside)
+
+
+def _held_out(steps: Sequence[StepRecord]) -> Trace | None:
+    """Return the loss on held-out rows at each look, None where there was none."""
+    looks = thin([(step.passes, step.holdout) for step in steps if math.isfinite(step.holdout)], POINTS)
+    return Trace(tuple(x for x, _ in looks), tuple(y for _, y in looks), "held-out loss") if looks else None
 
 
 def _gaps(steps: Sequence[StepRecord]) -> list[tuple[float, float]]:

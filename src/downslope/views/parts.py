@@ -50,14 +50,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """More points in order of x, seen beside a curve on its axes."""
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    label: str
+
+
+@dataclass(frozen=True)
 class Curve:
-    """Points in order of x. log: y is meant on a logarithmic axis, and every y is above 0."""
+    """Points in order of x. log: y is meant on a logarithmic axis, and every y is above 0. beside: seen with it."""
 
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     x_label: str
     y_label: str
     log: bool
+    beside: Trace | None = None
 
 
 Part: TypeAlias = Facts | Table | Curve | Text

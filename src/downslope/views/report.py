@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from downslope.records import Run
-from downslope.views import after, before
+from downslope.views import after, before, measured
 from downslope.views.parts import Section
 
 
@@ -13,6 +13,8 @@ def report(run: Run, *, detail: bool = False) -> tuple[Section, ...]:
         before.data_section(run),
         before.shape_section(run),
         before.choices_section(run, detail=detail),
+        measured.along_section(run),
+        measured.layers_section(run),
         after.descent_section(run),
         after.distance_section(run),
         after.scores_section(run),
