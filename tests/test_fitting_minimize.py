@@ -238,7 +238,7 @@ def test_a_watcher_sees_every_record_and_may_stop_the_descent() -> None:
 def test_many_numbers_to_learn_go_by_a_rule() -> None:
     found = minimize(lambda p: jnp.sum((p - 1.0) ** 2), np.zeros(1500))
     assert found.setting("method") == "full-batch"
-    assert found.kind is Stop.UNKNOWN
+    assert found.kind is Stop.MINIMUM
     np.testing.assert_allclose(found.params, 1.0, atol=1e-6)
 
 

@@ -14,6 +14,7 @@ from downslope.errors import RunError
 from downslope.records import Run, Spec
 from downslope.records.figures import figure
 from downslope.records.files import plain
+from downslope.records.surface import Minimum
 from downslope.types import JsonValue
 
 CHOSEN_BY_SCALED = ("rule", "schedule", "learning_rate")
@@ -22,18 +23,22 @@ CHOSEN_BY_SCALED = ("rule", "schedule", "learning_rate")
 
 def runs_command(runs: Runs = "runs", as_json: AsJson = False) -> None:
     """List the saved runs, oldest first."""
-    from downslope.store import list_runs, list_unfinished
+    from downslope.store import list_minima, list_runs, list_unfinished
     from downslope.views import flat, listing
+    from downslope.views.function import function_json, function_listing
 
-    found, unended = list_runs(runs), list_unfinished(runs)
+    descents, unended = list_minima(runs), list_unfinished(runs)
+    found = [*list_runs(runs), *(each for each in descents if not isinstance(each, Minimum))]
+    minima = [each for each in descents if isinstance(each, Minimum)]
     if as_json:
         whole = [flat(run) for run in found if isinstance(run, Run)]
         broken = [{"run": run.run, "problem": run.problem} for run in found if not isinstance(run, Run)]
         names = ("run", "updates", "seconds", "running")
         going = [{name: getattr(run, name) for name in names} for run in unended]
-        print_json({"runs": whole, "unfinished": going, "broken": broken})
-    elif found or unended:
-        print_page(runs, listing(found, unended))
+        functions = [function_json(each) for each in minima]
+        print_json({"runs": whole, "functions": functions, "unfinished": going, "broken": broken})
+    elif found or minima or unended:
+        print_page(runs, (*function_listing(minima), *listing(found, unended)))
     else:
         typer.echo(f'There is no run under "{runs}" yet; train one with downslope fit.')
 
@@ -44,14 +49,29 @@ def show_command(
     as_json: AsJson = False,
 ) -> None:
     """Show the whole report of a saved run, with what was measured for each choice."""
-    from downslope.store import load
+    from downslope.store import find, is_minimum, load
     from downslope.views import flat, report
 
+    if is_minimum(find(run, runs)):
+        _show_function(run, runs, as_json=as_json)
+        return
     found = load(run, runs)
     if as_json:
         print_json(flat(found))
     else:
         print_page(title_of(found), report(found, detail=True))
+
+
+def _show_function(run: str, runs: str, *, as_json: bool) -> None:
+    """Show the descent of a function."""
+    from downslope.store import load_minimum
+    from downslope.views.function import function_json, function_report
+
+    found = load_minimum(run, runs)
+    if as_json:
+        print_json(function_json(found))
+    else:
+        print_page(found.function, function_report(found))
 
 
 def rerun_command(

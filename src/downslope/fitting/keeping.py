@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -29,28 +29,45 @@ def keeping(
     spec: what was asked. examples: what it is trained on. runs: the folder of runs, or None. progress: of a run taken
     up again.
 
+    See ``keep_until_done``, which this is for a training on examples.
+    """
+
+    def started() -> Progress | None:
+        return None if runs is None or not spec.checkpoint_seconds else begin(runs, spec, source_print(spec))
+
+    with keep_until_done(spec.checkpoint_seconds, started, lambda: examples_print(examples), progress) as keeper:
+        yield keeper
+
+
+@contextmanager
+def keep_until_done(
+    every: float, started: Callable[[], Progress | None], data_print: Callable[[], int], progress: Progress | None
+) -> Generator[Keeper]:
+    """Keep a run on disk until the block ends.
+
+    every: seconds between two checkpoints. started: makes the progress of a new run, None for one that is not kept.
+    data_print: returns a fingerprint of the data, which costs a read of it. progress: of a run taken up again.
+
     What was kept is removed once the block is done, and where the caller made a mistake. Whatever else stops it, Ctrl-C
-    too, leaves the last checkpoint in place, if there was one. Raises RunError where the examples are not those of the
+    too, leaves the last checkpoint in place, if there was one. Raises RunError where the data is not that of the
     checkpoint.
     """
     fresh = progress is None
+    progress = started() if progress is None else progress
     if progress is None:
-        if runs is None or not spec.checkpoint_seconds:
-            yield Keeper()
-            return
-        progress = begin(runs, spec, source_print(spec))
+        yield Keeper()
+        return
     known = [] if progress.data is None else [progress.data]
-    if known and known[0] != examples_print(examples):
+    if known and known[0] != data_print():
         progress.keep()
         message = f'the data of run "{progress.run}" has changed since its last checkpoint; fit again'
         raise RunError(message)
 
     def write(checkpoint: Checkpoint) -> None:
-        known[:] = known or [examples_print(examples)]
+        known[:] = known or [data_print()]
         progress.write(checkpoint, known[0])
 
     try:
-        every = spec.checkpoint_seconds
         keeper = Keeper(progress.run, every, write, progress.settle, progress.checkpoint, progress.settled)
         yield keeper
     except BaseException as error:

@@ -10,7 +10,7 @@ from downslope.fitting.images import with_labels
 from downslope.fitting.keeping import source_print
 from downslope.fitting.ready import Tell
 from downslope.records import Run
-from downslope.store import Progress, take_up
+from downslope.store import Progress, asked_function, take_up
 
 
 def resume(
@@ -37,7 +37,14 @@ def resume(
 
 
 def _check_source(progress: Progress, source: object) -> None:
-    spec = progress.spec
+    spec, asked = progress.spec, asked_function(progress.source)
+    if asked is not None:
+        message = (
+            f'run "{progress.run}" is a descent of the function {asked.function}, which is code and was not kept; in '
+            f"Python, call downslope.minimize with the same loss, params and data, and "
+            f'runs="{progress.folder.parent}", resume="{progress.run}"'
+        )
+        raise RunError(message)
     if not spec.source and not spec.sql and source is None:
         message = (
             f'run "{progress.run}" was trained on arrays in Python, which were not kept; call resume with source= and '

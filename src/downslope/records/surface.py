@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from downslope.records.run import Choice, StepRecord, Verdict
+from downslope.records.shape import StopPoint
 from downslope.records.spec import Spec
 from downslope.types import Indices, JsonValue, Matrix, Vector
 
@@ -91,10 +92,14 @@ class Basins:
 class Minimum:
     """Where ``minimize`` ended; a frozen record of the same words as ``Run``.
 
-    params: as given, with what was learned. value: the loss there, of all the data. gradient_norm: its gradient's
-    length. kind: what the point is. smallest, largest: curvatures there, nan where not computed. verdict, message:
-    how it ended. passes: over the data, 0 without. objective_at_start: the loss at the start. resolved: what each
-    ``auto`` became. seconds: choose, descend, total.
+    params: as given, with what was learned; None where it was read back without a tree to put it into. value: the
+    loss there, of all the data. gradient_norm: its gradient's length. kind: what the point is, as far as ``reason``
+    says that was measured. smallest, largest: curvatures there, the outermost of many numbers, nan where not computed.
+    verdict, message: how it ended. passes: over the data, 0 without. objective_at_start: the loss at the start.
+    resolved: what each ``auto`` became. seconds: choose, descend, measure, total. stop_point: what was measured where
+    the whole Hessian was not worked out. function: the name of the loss. size, rows: numbers that were learned, and
+    examples. asked: what was asked beside the spec. arrays: what was learned, by its path in params. run, path: its
+    name and folder, empty where it was not saved. environment: what it was made with.
     """
 
     params: Any = field(compare=False)
@@ -113,6 +118,16 @@ class Minimum:
     seconds: Mapping[str, float]
     steps: tuple[StepRecord, ...] = field(default=(), repr=False)
     choices: tuple[Choice, ...] = field(default=(), repr=False)
+    reason: str = ""
+    stop_point: StopPoint | None = None
+    function: str = ""
+    size: int = 0
+    rows: int = 0
+    asked: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], repr=False)
+    arrays: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    environment: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], repr=False, compare=False)
+    run: str = ""
+    path: str | None = None
 
     @property
     def objective(self) -> float:

@@ -13,11 +13,13 @@ from downslope.errors import InputError, RunError, nearest
 from downslope.records import GapKind, Predictor, Run, StepRecord
 from downslope.records.files import run_from_json
 from downslope.store.directory import ENDING, PARTIAL
-from downslope.store.writing import FORMAT, MODEL, parquet
+from downslope.store.writing import FORMAT, MODEL, STEPS, parquet
 from downslope.types import JsonValue
 
 LATEST = "latest"
 """Stands for the run that was written last."""
+MINIMUM = "minimum.json"
+"""The record of a descent of a function, in the place of ``run.json``."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,29 @@ def load(run: str | Path, runs: str | Path = "runs") -> Run:
     version wrote it.
     """
     path = find(run, runs)
-    manifest = _manifest(path)
-    files = {name: _checked(path, name, digest) for name, digest in _hashes(path, manifest).items()}
+    files = checked_files(path)
+    if MINIMUM in files:
+        name = path.name
+        message = f'run "{name}" is a descent of a function and holds no model; downslope show {name} shows it'
+        raise RunError(message)
     found = _record(path, files.get("run.json", b""))
-    steps = _steps(path, files.get("steps.parquet", b""))
-    return replace(found, steps=steps, model=_model(path, files), path=str(path))
+    return replace(found, steps=steps_of(path, files), model=_model(path, files), path=str(path))
+
+
+def checked_files(path: Path) -> dict[str, bytes]:
+    """Return the files of a run directory that its manifest names; raises RunError where one is not as written."""
+    return {name: _checked(path, name, digest) for name, digest in _hashes(path, _manifest(path)).items()}
+
+
+def checked_record(path: Path, name: str) -> tuple[str, bytes]:
+    """Return when a run directory was written, and its record; raises RunError where that is not as written."""
+    manifest = _manifest(path)
+    return str(manifest.get("written", "")), _checked(path, name, _hashes(path, manifest).get(name, ""))
+
+
+def is_minimum(path: Path) -> bool:
+    """Say whether a run directory holds the descent of a function: see ``store.functions``."""
+    return (path / MINIMUM).exists()
 
 
 def find(run: str | Path, runs: str | Path = "runs") -> Path:
@@ -58,7 +78,7 @@ def find(run: str | Path, runs: str | Path = "runs") -> Path:
     if name and (folder / f".{name}{ENDING}").is_dir():
         message = f'run "{name}" under "{folder}" has not ended; take it up with downslope resume {name}'
         raise RunError(message)
-    known = [path.name for path in _directories(folder)]
+    known = [path.name for path in directories(folder)]
     message = f'there is no run called "{name}" under "{folder}"{nearest(name, known)}'
     raise RunError(message)
 
@@ -66,21 +86,21 @@ def find(run: str | Path, runs: str | Path = "runs") -> Path:
 def list_runs(runs: str | Path = "runs") -> list[Run | BrokenRun]:
     """Return every run under ``runs``, oldest first, without steps and model; the damaged ones as BrokenRun.
 
-    Only the record is read and checked; ``load`` checks the rest.
+    Only the record is read and checked; ``load`` checks the rest. Descents of functions are left out.
     """
     found: list[tuple[str, Run | BrokenRun]] = []
-    for path in _directories(Path(runs)):
+    for path in directories(Path(runs)):
+        if is_minimum(path):
+            continue
         try:
-            manifest = _manifest(path)
-            digest = _hashes(path, manifest).get("run.json", "")
-            run = replace(_record(path, _checked(path, "run.json", digest)), path=str(path))
-            found.append((str(manifest.get("written", "")), run))
+            written, content = checked_record(path, "run.json")
+            found.append((written, replace(_record(path, content), path=str(path))))
         except RunError as error:
             found.append(("", BrokenRun(path.name, str(path), str(error))))
     return [run for _, run in sorted(found, key=lambda each: (each[0], each[1].run))]
 
 
-def _directories(runs: Path) -> list[Path]:
+def directories(runs: Path) -> list[Path]:
     """Return the run directories under a folder: those with a manifest, and those that look as if they lost it."""
     marks = ("manifest.json", "run.json", "spec.toml")
     if not runs.is_dir():
@@ -89,7 +109,8 @@ def _directories(runs: Path) -> list[Path]:
     return [path for path in visible if any((path / mark).exists() for mark in marks)]
 
 
-def _damaged(path: Path, what: str) -> RunError:
+def damaged(path: Path, what: str) -> RunError:
+    """Return the error that says what is wrong with a run directory."""
     return RunError(f'run "{path.name}" in "{path.parent}" is damaged: {what}; restore it from a copy, or fit again')
 
 
@@ -97,15 +118,15 @@ def _manifest(path: Path) -> dict[str, JsonValue]:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
     except FileNotFoundError:
-        if not (path / "run.json").exists():
+        if not (path / "run.json").exists() and not is_minimum(path):
             message = f'"{path}" is not a run directory: it holds neither manifest.json nor run.json'
             raise RunError(message) from None
-        raise _damaged(path, "manifest.json is missing") from None
+        raise damaged(path, "manifest.json is missing") from None
     except (OSError, ValueError) as error:
-        raise _damaged(path, "manifest.json cannot be read") from error
+        raise damaged(path, "manifest.json cannot be read") from error
     version = cast("dict[str, JsonValue]", manifest).get("format") if isinstance(manifest, dict) else None
     if not isinstance(version, int):
-        raise _damaged(path, "manifest.json names no format version")
+        raise damaged(path, "manifest.json names no format version")
     if version > FORMAT:
         message = (
             f'run "{path.name}" was written by a newer version of downslope (format {version}, this one reads up to '
@@ -118,7 +139,7 @@ def _manifest(path: Path) -> dict[str, JsonValue]:
 def _hashes(path: Path, manifest: dict[str, JsonValue]) -> dict[str, str]:
     files = manifest.get("files")
     if not isinstance(files, dict):
-        raise _damaged(path, "manifest.json lists no files")
+        raise damaged(path, "manifest.json lists no files")
     return {str(name): str(digest) for name, digest in cast("dict[Any, Any]", files).items()}
 
 
@@ -127,11 +148,11 @@ def _checked(path: Path, name: str, digest: str) -> bytes:
     try:
         content = (path / name).read_bytes()
     except FileNotFoundError:
-        raise _damaged(path, f"{name} is missing") from None
+        raise damaged(path, f"{name} is missing") from None
     except OSError as error:
-        raise _damaged(path, f"{name} cannot be read ({error.strerror})") from error
+        raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
     if hashlib.sha256(content).hexdigest() != digest:
-        raise _damaged(path, f"{name} is not as it was written")
+        raise damaged(path, f"{name} is not as it was written")
     return content
 
 
@@ -139,16 +160,17 @@ def _record(path: Path, content: bytes) -> Run:
     try:
         return run_from_json(json.loads(content) | {"steps": []})
     except (InputError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _damaged(path, "run.json does not hold a run") from error
+        raise damaged(path, "run.json does not hold a run") from error
 
 
-def _steps(path: Path, content: bytes) -> tuple[StepRecord, ...]:
+def steps_of(path: Path, files: dict[str, bytes]) -> tuple[StepRecord, ...]:
+    """Return the recorded steps among the files of a run directory; raises RunError where they cannot be read."""
     try:
-        rows: list[dict[str, Any]] = parquet().read_table(arrow().BufferReader(content)).to_pylist()
+        rows: list[dict[str, Any]] = parquet().read_table(arrow().BufferReader(files.get(STEPS, b""))).to_pylist()
         kinds = [GapKind(row.pop("gap_kind")) for row in rows]
         return tuple(StepRecord(gap_kind=kind, **row) for row, kind in zip(rows, kinds, strict=True))
     except (ValueError, TypeError, KeyError) as error:  # what Arrow raises is a ValueError too
-        raise _damaged(path, "steps.parquet does not hold steps") from error
+        raise damaged(path, "steps.parquet does not hold steps") from error
 
 
 def _model(path: Path, files: dict[str, bytes]) -> Predictor | None:
@@ -158,7 +180,7 @@ def _model(path: Path, files: dict[str, bytes]) -> Predictor | None:
     try:
         return _predictor(str(json.loads(parts["model.json"])["kind"]), parts)
     except (InputError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, "model/ does not hold a model") from error
+        raise damaged(path, "model/ does not hold a model") from error
 
 
 def _predictor(kind: str, parts: dict[str, bytes]) -> Predictor:

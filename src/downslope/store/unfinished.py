@@ -34,7 +34,7 @@ from downslope.records import Choice, Spec, Verdict
 from downslope.records.files import plain, record_from_json, record_to_json
 from downslope.store.checkpoint import from_bytes, header_of, to_bytes
 from downslope.store.directory import ENDING, LOCK, PARTIAL, delete_leftovers, make_folder, sync
-from downslope.store.reading import LATEST, find
+from downslope.store.reading import LATEST, MINIMUM, find, is_minimum
 from downslope.store.writing import new_name
 from downslope.training.checkpoint import Checkpoint
 from downslope.types import JsonValue
@@ -64,6 +64,11 @@ class Unfinished:
     updates: int | None
     seconds: float | None
     running: bool
+
+    @property
+    def of_function(self) -> bool:
+        """True for the descent of a function, of which ``source`` holds what was asked and no fingerprint."""
+        return self.source.startswith("{")
 
 
 @dataclass
@@ -177,7 +182,8 @@ def _ended(folder: Path) -> bool:
     """Say whether the run was saved whole already, just before a kill; one stopped by hand can go on."""
     whole = folder.with_name(name_of(folder))
     try:
-        return json.loads((whole / "run.json").read_bytes())["verdict"] != Verdict.STOPPED
+        record = whole / (MINIMUM if is_minimum(whole) else "run.json")
+        return json.loads(record.read_bytes())["verdict"] != Verdict.STOPPED
     except (OSError, ValueError, TypeError, KeyError):
         return (whole / "manifest.json").exists()
 

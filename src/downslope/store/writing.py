@@ -7,17 +7,18 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from downslope.data.arrow import arrow
 from downslope.records import Run, StepRecord
 from downslope.records.files import run_to_json
+from downslope.records.surface import Minimum
 from downslope.store.directory import write_whole
 from downslope.types import JsonValue
 
@@ -28,6 +29,9 @@ STEM_LENGTH = 40
 """Longest part of a run's name that is taken from its source: room for the rest in 255 bytes of any script."""
 
 MODEL = "model/"
+STEPS = "steps.parquet"
+
+Record = TypeVar("Record", Run, Minimum)
 
 
 def parquet() -> Any:
@@ -48,10 +52,18 @@ def save(run: Run, runs: str | Path = "runs") -> Run:
 
     A run without a name is given one. Raises OSError, with nothing left behind, where the disk refuses.
     """
-    named = run if run.run else replace(run, run=new_name(run.spec.source))
+    return place(run, runs, run.spec.source, _files)
+
+
+def place(record: Record, runs: str | Path, source: str, files_of: Callable[[Record], Mapping[str, bytes]]) -> Record:
+    """Write the files of a record and their manifest under ``runs``; return it with its name and path.
+
+    source: after which one without a name is called. Raises as ``save`` does.
+    """
+    named = record if record.run else replace(record, run=new_name(source))
     while True:
         try:
-            path = write_whole(Path(runs), named.run, _files(named))
+            path = write_whole(Path(runs), named.run, _with_manifest(files_of(named)))
         except FileExistsError:
             named = replace(named, run=f"{named.run.rpartition('-')[0] or named.run}-{secrets.token_hex(2)}")
             continue
@@ -68,18 +80,22 @@ def _files(run: Run) -> dict[str, bytes]:
     record = run_to_json(replace(run, path=None))
     del record["steps"]
     files = {
-        "spec.toml": _spec_toml(run).encode(),
-        "run.json": _json(record),
-        "steps.parquet": _steps_parquet(run.steps),
+        "spec.toml": spec_toml(run).encode(),
+        "run.json": json_bytes(record),
+        STEPS: steps_parquet(run.steps),
     }
     if run.model is not None:
         files |= {MODEL + name: content for name, content in cast("Saveable", run.model).to_files().items()}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    files["manifest.json"] = _json({"format": FORMAT, "written": _now(), "files": hashes})
     return files
 
 
-def _json(value: JsonValue) -> bytes:
+def _with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return {**files, "manifest.json": json_bytes({"format": FORMAT, "written": _now(), "files": hashes})}
+
+
+def json_bytes(value: JsonValue) -> bytes:
+    """Return strict JSON as the content of a file."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -87,7 +103,8 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="microseconds")
 
 
-def _steps_parquet(steps: tuple[StepRecord, ...]) -> bytes:
+def steps_parquet(steps: tuple[StepRecord, ...]) -> bytes:
+    """Return the recorded steps as the content of a Parquet file, one row a step."""
     pa = arrow()
     kinds = {"update": pa.int64(), "gap_kind": pa.string(), "exact": pa.bool_()}
     names = list(StepRecord.__dataclass_fields__)
@@ -98,9 +115,13 @@ def _steps_parquet(steps: tuple[StepRecord, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _spec_toml(run: Run) -> str:
-    """Return the settings as TOML: ``[asked]`` and, for each auto, ``[became]``; settings that are None are absent."""
-    asked, became = run.spec.to_json(), {name: run.setting(name) for name in run.resolved if hasattr(run.spec, name)}
+def spec_toml(run: Run | Minimum, also: Mapping[str, JsonValue] | None = None) -> str:
+    """Return the settings as TOML: ``[asked]`` and, for each auto, ``[became]``; settings that are None are absent.
+
+    also: what was asked beside the spec.
+    """
+    asked = {**run.spec.to_json(), **(also or {})}
+    became = {name: run.setting(name) for name in run.resolved if hasattr(run.spec, name)}
     return "\n".join([*_toml_table("asked", asked), "", *_toml_table("became", became), ""])
 
 

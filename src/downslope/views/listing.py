@@ -50,6 +50,11 @@ class Unended(Protocol):
         """True while a process is training it."""
         ...
 
+    @property
+    def of_function(self) -> bool:
+        """True for the descent of a function, which goes on from Python alone."""
+        ...
+
 
 def listing(runs: Sequence[Run | Unreadable], unended: Sequence[Unended] = ()) -> tuple[Section, ...]:
     """Return the table of runs, below it the ones that have not ended, and the unreadable ones with the reason."""
@@ -80,7 +85,8 @@ def _unended(run: Unended) -> str:
     so_far = "before its first checkpoint"
     if run.updates is not None and run.seconds is not None:
         so_far = f"{plural(run.updates, 'update')}, {duration(run.seconds)}"
-    state = "being trained now" if run.running else f"cut short; downslope resume {run.run} takes it up"
+    way = f'minimize(..., resume="{run.run}")' if run.of_function else f"downslope resume {run.run}"
+    state = "being trained now" if run.running else f"cut short; {way} takes it up"
     return f"{run.run}: {so_far}; {state}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +25,11 @@ from downslope.engines.network.problems import FunctionProblem
 from downslope.engines.network.rules import Rule, settled_weights
 from downslope.records import Choice, Spec, StepRecord, Verdict
 from downslope.records.figures import figure, plural
+from downslope.records.files import record_from_json, record_to_json
+from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import EPOCHS, Course, course_of
+from downslope.training.network.descent import named_leaves
 from downslope.training.network.racing import RETRIES, Race, divergence, first_bad, halvings, restarted
 from downslope.types import Indices, Vector
 
@@ -37,11 +41,19 @@ CHUNK_SECONDS, MOST_STEPS = 0.25, 2048
 """Seconds between two trips to the host, and the most updates between them."""
 EXPLODED = 1e3
 """A loss so many times the size of the start's, or of 1, above the start ends a lane."""
+KIND = "function"
+"""What the checkpoints of a descent by a rule call themselves."""
+SAME = {True: 1e-6, False: 1e-3}
+"""Share by which the loss at the start may differ from that of an earlier sitting, in float64 and in float32."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Where a descent came to. weights: a tree, as the problem has them. rate: in use at the end, nan for none."""
+    """Where a descent came to.
+
+    weights: a tree, as the problem has them. rate: in use at the end, nan for none. seconds: of descent, earlier
+    sittings included.
+    """
 
     weights: Any
     verdict: Verdict
@@ -51,6 +63,15 @@ class Descent:
     steps: tuple[StepRecord, ...]
     choices: tuple[Choice, ...]
     rate: float
+    seconds: float
+
+
+def check_start(keeper: Keeper, begin: Checkpoint, value: float, double: bool) -> None:
+    """Raise RunError where the loss at the start, a value, is not that of a checkpoint: it is another loss."""
+    kept = float(begin.values["start"])
+    if abs(value - kept) > SAME[double] * max(abs(value), abs(kept)):
+        message = f"the loss is {figure(value, 6)} at the start here, and was {figure(kept, 6)} there"
+        raise keeper.foreign(message)
 
 
 def plan(problem: FunctionProblem, spec: Spec, batch: int, updates: int | None, own_rate: bool) -> Course:
@@ -77,9 +98,13 @@ class RuleDescent:
 
     def __init__(
         self, problem: FunctionProblem, course: Course, rule: tuple[str, Rule], rates: Vector, spec: Spec, *,
-        exact: bool, watch: Watch | None,
+        exact: bool, watch: Watch | None, keeper: Keeper | None = None,
     ) -> None:  # fmt: skip
-        """Place the descent at its start. rates: to race, highest first, or the one given. exact: all data a step."""
+        """Place the descent at its start, or where the keeper's checkpoint stands.
+
+        rates: to race, highest first, or the one given. exact: all data a step. Raises RunError for a checkpoint of
+        another descent.
+        """
         self.problem, self.course, self.spec, self.exact, self.watch = problem, course, spec, exact, watch
         self.name, self.rule = rule
         self.start = problem.whole(problem.weights)
@@ -95,15 +120,50 @@ class RuleDescent:
         self._order: tuple[int, Indices] = (-1, np.empty(0, np.int32))
         self._programs: dict[bool, Program] = {}
         self._step_seconds = math.nan
-        self._began = time.perf_counter()
+        self._earlier, self._began = 0.0, time.perf_counter()
+        self.keeper = keeper or Keeper()
+        begin = self.keeper.taken_up(KIND)
+        if begin is not None:
+            self._restore(begin)
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between two chunks."""
+        told = {
+            "updates": self.updates, "retries": self.retries, "rate": self.rate, "rates": self.rates,
+            "raced": self._raced, "choices": [record_to_json(each) for each in self.choices],
+            "start": self.start.value, "log": {"updates": self.updates, "seconds": self.seconds},
+        }  # fmt: skip
+        return Checkpoint(KIND, named_leaves("state", self.state), told, tuple(self.steps))
+
+    def _restore(self, begin: Checkpoint) -> None:
+        told = begin.values
+        check_start(self.keeper, begin, self.start.value, self.problem.double)
+        self.updates, self.retries, self.rate = told["updates"], told["retries"], told["rate"]
+        self.rates, self._raced = list(told["rates"]), list(told["raced"])
+        self.choices = [record_from_json(Choice, each) for each in told["choices"]]
+        self.steps, self._earlier = list(begin.steps), told["log"]["seconds"]
+        first = first_state(self.problem.weights, self.rule, (), self.course.seed)
+        like = as_lanes(first, len(self.rates)) if len(self.rates) > 1 else first
+        found = self.keeper.fitting(named_leaves("state", like))
+        # Copies: the compiled steps reuse the memory of the state that they are given.
+        leaves = [jnp.array(each, copy=True) for each in found.values()]
+        self.state = jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of descent so far, earlier sittings included."""
+        return self._earlier + time.perf_counter() - self._began
 
     def run(self) -> Descent:
         """Descend to the end; a KeyboardInterrupt ends it where it stands."""
-        self._note(self.start.value, self.start.norm)
+        if not self.steps:
+            self._note(self.start.value, self.start.norm, update=0)
         verdict, message = self._checked_start()
         try:
             while not message:
                 verdict, message = self._advance()
+                if not message:
+                    self.keeper.offer(self.to_checkpoint)
         except KeyboardInterrupt:
             verdict, message = Verdict.STOPPED, f"stopped by hand after {plural(self.updates, 'update')}"
         state = lane(self.state, int(np.argmin(self._raced))) if len(self.rates) > 1 else self.state
@@ -111,8 +171,9 @@ class RuleDescent:
         if verdict is Verdict.DIVERGED:
             weights = state.last_good
         return Descent(
-            weights, verdict, message, self.updates, self._passes(), tuple(self.steps), tuple(self.choices), self.rate
-        )
+            weights, verdict, message, self.updates, self._passes(), tuple(self.steps), tuple(self.choices),
+            self.rate, self.seconds,
+        )  # fmt: skip
 
     def _checked_start(self) -> tuple[Verdict, str]:
         if self.exact and self.start.norm == 0:
@@ -192,7 +253,7 @@ class RuleDescent:
         self._note_chunk(chunk.losses, chunk.norms)
         if self.updates >= self.course.updates:
             return Verdict.BUDGET, f"all the planned work is done: {plural(self.updates, 'update')}"
-        if time.perf_counter() - self._began >= (self.spec.max_seconds or math.inf):
+        if self.seconds >= (self.spec.max_seconds or math.inf):
             return Verdict.BUDGET, f"max-seconds is reached after {plural(self.updates, 'update')}"
         return Verdict.BUDGET, ""
 
@@ -210,6 +271,7 @@ class RuleDescent:
         """End at the last good weights; a rate that was raced is halved first."""
         bad = first_bad(chunk, self.limit)
         self.updates += bad
+        self._note_chunk(chunk.losses[:bad], chunk.norms[:bad])
         if self.choices and self.retries < RETRIES:
             self.retries, self.rate = self.retries + 1, 0.5 * self.rate
             self.state = restarted(self.state, self.rule, self.course.seed)
@@ -234,14 +296,18 @@ class RuleDescent:
 
     def _note(self, objective: float, norm: float, update: int | None = None) -> None:
         at = self.updates if update is None else update
-        passes, seconds = self._passes(), time.perf_counter() - self._began
-        record = StepRecord(at, passes, seconds, objective, norm, self.rate, exact=self.exact or at == 0)
+        if self.steps and at <= self.steps[-1].update:  # one step with exact slopes tells of the start once more
+            return
+        record = StepRecord(
+            at, self._passes(at), self.seconds, objective, norm, self.rate, exact=self.exact or at == 0
+        )  # fmt: skip
         self.steps.append(record)
         if self.watch is not None:
             self.watch(record)
 
-    def _passes(self) -> float:
-        """Return how often each example has been used."""
+    def _passes(self, updates: int | None = None) -> float:
+        """Return how often each example has been used, after so many updates or so far."""
+        done = self.updates if updates is None else updates
         if not self.problem.rows:
             return 0.0
-        return float(self.updates) if self.exact else self.updates * self.course.batch / self.problem.rows
+        return float(done) if self.exact else done * self.course.batch / self.problem.rows

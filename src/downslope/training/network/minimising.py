@@ -20,16 +20,18 @@ from downslope.choices.network.noise import gradient_noise
 from downslope.choices.step_cost import kept_cost
 from downslope.engines.network.functions import in_precision, rule_from
 from downslope.engines.network.landscape import data_landscape
-from downslope.engines.network.newton import Bowl, FlatFunction
 from downslope.engines.network.problems import FunctionProblem, pose
 from downslope.engines.network.rules import Rule
 from downslope.errors import OptionError
 from downslope.records import Choice, Spec, StepRecord
 from downslope.records.figures import plural
-from downslope.records.surface import Minimum, Stop
+from downslope.records.surface import Minimum
+from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
-from downslope.training.network.functions import RATES, Descent, RuleDescent, plan
+from downslope.training.network.end_point import Ended, end_point
+from downslope.training.network.functions import RATES, RuleDescent, plan
 from downslope.training.network.newton import ScaledDescent
+from downslope.training.network.parameters import arrays_by_path
 from downslope.training.network.train import OTHER_RATES, RULE_REASON
 from downslope.training.network.train import RATES as NETWORK_RATES
 from downslope.types import JsonValue, Vector
@@ -38,57 +40,62 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The share of the gradient at the start below which it counts as zero, where none is named."""
 SCALED_MOST = 1000
 """Most numbers to learn for which the whole Hessian is worked out at every step."""
-KIND_MOST, KIND_WORK = 200, 2e7
-"""Most numbers to learn, and most of them times examples, for which it is worked out at the end."""
 WIDE_MOST = 100_000
 """Numbers to learn up to which many rates are raced; above, those that suit networks."""
-LEVEL = {"float64": 1e-6, "float32": 1e-3}
-"""A curvature this small a share of the largest is none."""
-AT_REST = 1e-3
-"""A descent rests where the bowl under it promises less than this share of the way it has come."""
-PROBE = 1e-2
-"""How far to look along a level direction, as a share of the point's size or of 1."""
+
+
+def pose_function(loss: Callable[..., Any], params: Any, data: Any, spec: Spec, *, residuals: bool) -> FunctionProblem:
+    """Return a loss, its parameters and its data as they are descended; raises OptionError."""
+    return pose(loss, params, data, residuals=residuals, double=_double(spec, data is not None, residuals))
 
 
 def descend_function(
-    loss: Callable[..., Any], params: Any, data: Any, spec: Spec, rule: Any, *, residuals: bool,
-    updates: int | None, named_tolerance: bool, watch: Watch | None,
+    problem: FunctionProblem, spec: Spec, rule: Any, *, updates: int | None, named_tolerance: bool,
+    watch: Watch | None, keeper: Keeper,
 ) -> Minimum:  # fmt: skip
-    """Minimise a loss as ``spec`` asks; see ``fitting.minimize``. Raises OptionError."""
+    """Minimise a loss as ``spec`` asks; see ``fitting.minimize``.
+
+    keeper: writes checkpoints, and holds the one to go on from. Raises OptionError, and RunError for a checkpoint of
+    another descent.
+    """
     began = time.perf_counter()
-    double = _double(spec, data is not None, residuals)
-    problem = pose(loss, params, data, residuals=residuals, double=double)
     method, choices = _method(problem, spec, rule)
     precision = "float64" if problem.double else "float32"
     spec = spec if named_tolerance else replace(spec, tolerance=TOLERANCE[precision])
     resolved: dict[str, JsonValue] = {"method": method, "precision": precision, "tolerance": spec.tolerance}
+    batch = 0
     with in_precision(problem.double):
         whole = problem.whole(problem.weights)
         if method == "scaled":
-            chose = time.perf_counter()
-            descent = ScaledDescent(problem, spec, updates or _epochs(spec), watch).run()
+            stepping = ScaledDescent(problem, spec, updates or _epochs(spec), watch, keeper)
             resolved["rule"] = "plain"
         else:
-            stepping, named, batch = _stepping(problem, spec, rule, method, updates, watch)
+            stepping, named, batch = _stepping(problem, spec, rule, method, updates, watch, keeper)
             choices += named
-            chose = time.perf_counter()
-            descent = stepping.run()
             resolved |= {
-                "rule": stepping.name, "learning_rate": descent.rate, "batch_size": batch or problem.rows or None,
+                "rule": stepping.name, "batch_size": batch or problem.rows or None,
                 "schedule": stepping.course.schedule, "warmup": stepping.course.warmup,
             }  # fmt: skip
-        ended = time.perf_counter()
+        chose = time.perf_counter()
+        descent = stepping.run()
+        if method != "scaled":
+            resolved["learning_rate"] = descent.rate
         end = problem.whole(descent.weights)
-        last = StepRecord(
-            descent.updates, descent.passes, ended - chose, end.value, end.norm, descent.rate, exact=True
-        )  # fmt: skip
-        kind, smallest, largest = _judged(problem, descent, whole.value, end.norm, LEVEL[precision])
+        measured = time.perf_counter()
+        fallen = whole.value - end.value
+        point = end_point(problem, Ended(descent.weights, end.norm, fallen, descent.updates, batch), spec.seed)
         answer = problem.answer(descent.weights)
-    seconds = {"choose": chose - began, "descend": ended - chose, "total": time.perf_counter() - began}
+    last = StepRecord(
+        descent.updates, descent.passes, descent.seconds, end.value, end.norm, descent.rate, exact=True
+    )  # fmt: skip
+    now = time.perf_counter()
+    seconds = {"choose": chose - began, "descend": descent.seconds, "measure": now - measured, "total": now - began}
+    seconds["total"] += keeper.earlier
     return Minimum(
-        answer, end.value, end.norm, kind, smallest, largest, descent.verdict, descent.message, whole.value,
-        descent.passes, descent.updates, spec, resolved, seconds, _with_last(descent.steps, last),
-        (*choices, *descent.choices),
+        answer, end.value, end.norm, point.kind, point.smallest, point.largest, descent.verdict, descent.message,
+        whole.value, descent.passes, descent.updates, spec, resolved, seconds, _with_last(descent.steps, last),
+        (*choices, *descent.choices), point.reason, point.stop_point, size=problem.size, rows=problem.rows,
+        arrays=arrays_by_path(descent.weights),
     )  # fmt: skip
 
 
@@ -136,8 +143,9 @@ def _method(problem: FunctionProblem, spec: Spec, rule: Any) -> tuple[str, list[
 
 
 def _stepping(
-    problem: FunctionProblem, spec: Spec, rule: Any, method: str, updates: int | None, watch: Watch | None
-) -> tuple[RuleDescent, list[Choice], int]:
+    problem: FunctionProblem, spec: Spec, rule: Any, method: str, updates: int | None, watch: Watch | None,
+    keeper: Keeper,
+) -> tuple[RuleDescent, list[Choice], int]:  # fmt: skip
     """Return the descent by a rule, what was chosen for it, and its batch size: 0 for all data."""
     choices: list[Choice] = []
     named = rule
@@ -149,13 +157,16 @@ def _stepping(
     if method == "stochastic":
         batch = 1
     elif method == "mini-batch" and isinstance(spec.batch_size, str):
-        choices.append(_batch_choice(problem, name, made, spec.seed))
+        choices.append(keeper.choose("batch_size", lambda: _batch_choice(problem, name, made, spec.seed)))
         batch = min(int(choices[-1].value), problem.rows)
     elif method == "mini-batch":
         batch = min(int(spec.batch_size), problem.rows)
     rates = _rates(problem, spec, name)
     course = plan(problem, spec, batch, updates, rates.size == 1)
-    return RuleDescent(problem, course, (name, made), rates, spec, exact=batch == 0, watch=watch), choices, batch
+    descent = RuleDescent(
+        problem, course, (name, made), rates, spec, exact=batch == 0, watch=watch, keeper=keeper
+    )  # fmt: skip
+    return descent, choices, batch
 
 
 def _batch_choice(problem: FunctionProblem, name: str, rule: Rule, seed: int) -> Choice:
@@ -178,50 +189,3 @@ def _rates(problem: FunctionProblem, spec: Spec, name: str) -> Vector:
         return np.ones(1)
     few = NETWORK_RATES.get(name, OTHER_RATES)
     return np.array(RATES if problem.size <= WIDE_MOST else few)
-
-
-def _judged(
-    problem: FunctionProblem, descent: Descent, start: float, norm: float, level: float
-) -> tuple[Stop, float, float]:
-    """Return what the end is, and the smallest and largest curvature there; unknown where that costs too much."""
-    small = problem.size <= KIND_MOST and problem.size * max(problem.rows, 1) <= KIND_WORK
-    if not small or not math.isfinite(norm):
-        return Stop.UNKNOWN, math.nan, math.nan
-    flat = problem.flat(exact_hessian=True)
-    point = problem.vector(descent.weights)
-    bowl = flat.bowl(point, exact=True)
-    if not bowl.finite:
-        return Stop.UNKNOWN, math.nan, math.nan
-    smallest, largest = float(bowl.bends[0]), float(bowl.bends[-1])
-    scale = max(abs(smallest), abs(largest))
-    come = max(start - bowl.value, 0.0)
-    size = max(1.0, float(np.linalg.norm(point)))
-    if not _rests(bowl, come, level * scale, size):
-        return Stop.SLOPE, smallest, largest
-    if smallest < -level * scale:
-        return Stop.SADDLE, smallest, largest
-    if (np.abs(bowl.bends) > level * scale).all():
-        return Stop.MINIMUM, smallest, largest
-    return _looked(flat, point, bowl, level * scale, PROBE * size), smallest, largest
-
-
-def _rests(bowl: Bowl, come: float, level: float, size: float) -> bool:
-    """Say whether the bowl promises next to nothing, of the way come or to rounding, and its bottom is near."""
-    along = bowl.ways.T @ bowl.gradient
-    bent = np.abs(bowl.bends) > level
-    step = along[bent] / np.abs(bowl.bends[bent])
-    promised = 0.5 * float(np.abs(along[bent] * step).sum())
-    drift = float(np.abs(along[~bent]).sum()) * PROBE * size
-    near = float(np.linalg.norm(step)) <= PROBE * size
-    return near and promised + drift <= max(AT_REST * come, 1e-12 * abs(bowl.value))
-
-
-def _looked(flat: FlatFunction, point: Vector, bowl: Bowl, level: float, far: float) -> Stop:
-    """Return what a point is that some directions are level at, by a look so far along them."""
-    level_ways = bowl.ways[:, np.abs(bowl.bends) <= level]
-    rises = np.array([flat.value(point + sign * far * way) - bowl.value for way in level_ways.T for sign in (1, -1)])
-    nothing = 1e-10 * max(abs(bowl.value), far**2 * float(np.abs(bowl.bends).max()), 1e-300)
-    if (rises < -nothing).any():
-        return Stop.SADDLE
-    bent = level_ways.shape[1] < bowl.bends.size
-    return Stop.FLAT_MINIMUM if bent or (rises > nothing).any() else Stop.PLATEAU

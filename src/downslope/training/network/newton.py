@@ -11,8 +11,9 @@ from downslope.engines.network.newton import Bowl
 from downslope.engines.network.problems import FunctionProblem
 from downslope.records import Spec, StepRecord, Verdict
 from downslope.records.figures import figure, plural
+from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
-from downslope.training.network.functions import Descent
+from downslope.training.network.functions import Descent, check_start
 from downslope.types import Vector
 
 UPDATES = 200
@@ -23,13 +24,18 @@ CURVES_DOWN = 1e-6
 """A direction curves down where its curvature is this share of the largest, below zero."""
 ROUNDING = 4 * float(np.finfo(np.float64).eps)
 """A drop that is this share of the value cannot be told from rounding."""
+KIND = "function, scaled"
+"""What the checkpoints of scaled steps call themselves."""
 
 
 class ScaledDescent:
     """Goes down by scaled steps; see ``engines.network.newton``."""
 
-    def __init__(self, problem: FunctionProblem, spec: Spec, updates: int | None, watch: Watch | None) -> None:
-        """Place the descent at its start."""
+    def __init__(
+        self, problem: FunctionProblem, spec: Spec, updates: int | None, watch: Watch | None,
+        keeper: Keeper | None = None,
+    ) -> None:  # fmt: skip
+        """Place the descent at its start, or where the keeper's checkpoint stands; raises RunError for another's."""
         self.problem, self.spec, self.watch = problem, spec, watch
         self.most = UPDATES if updates is None else updates
         self.flat = problem.flat(exact_hessian=False)
@@ -39,20 +45,47 @@ class ScaledDescent:
         self.damping = 0.0
         self.updates = 0
         self.steps: list[StepRecord] = []
-        self._began = time.perf_counter()
+        self._earlier, self._began = 0.0, time.perf_counter()
+        self.start_value = self.bowl.value
+        self.keeper = keeper or Keeper()
+        begin = self.keeper.taken_up(KIND)
+        if begin is not None:
+            self._restore(begin)
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Return the whole state, between two steps; the bowl at the point is found anew."""
+        told = {
+            "updates": self.updates, "damping": self.damping, "start": self.start_value,
+            "log": {"updates": self.updates, "seconds": self.seconds},
+        }  # fmt: skip
+        return Checkpoint(KIND, {"point": self.point}, told, tuple(self.steps))
+
+    def _restore(self, begin: Checkpoint) -> None:
+        told = begin.values
+        check_start(self.keeper, begin, self.start_value, self.problem.double)
+        self.point = self.keeper.fitting({"point": self.point})["point"]
+        self.updates, self.damping, self._earlier = told["updates"], told["damping"], told["log"]["seconds"]
+        self.steps, self.bowl = list(begin.steps), self.flat.bowl(self.point)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of descent so far, earlier sittings included."""
+        return self._earlier + time.perf_counter() - self._began
 
     def run(self) -> Descent:
         """Descend until the slope, or what is left to gain, is nothing; a KeyboardInterrupt ends it."""
-        self._note(math.nan)
+        if not self.steps:
+            self._note(math.nan)
         try:
             verdict, message = self._judged()
             while not message:
+                self.keeper.offer(self.to_checkpoint)
                 verdict, message = self._step()
         except KeyboardInterrupt:
             verdict, message = Verdict.STOPPED, f"stopped by hand after {plural(self.updates, 'update')}"
         passes = float(self.updates) if self.problem.rows else 0.0
         weights = self.problem.unflatten(self.point)
-        return Descent(weights, verdict, message, self.updates, passes, tuple(self.steps), (), math.nan)
+        return Descent(weights, verdict, message, self.updates, passes, tuple(self.steps), (), math.nan, self.seconds)
 
     def _step(self) -> tuple[Verdict, str]:
         """Take one step; return how the descent ended, with an empty sentence while it goes on."""
@@ -87,7 +120,7 @@ class ScaledDescent:
             return Verdict.CONVERGED, f"converged: the gradient has shrunk to {ratio} of that at the start {work}"
         if self.updates >= self.most:
             return Verdict.BUDGET, f"all the planned work is done: {plural(self.updates, 'update')}"
-        if time.perf_counter() - self._began >= (self.spec.max_seconds or math.inf):
+        if self.seconds >= (self.spec.max_seconds or math.inf):
             return Verdict.BUDGET, f"max-seconds is reached {work}"
         return Verdict.BUDGET, ""
 
@@ -99,8 +132,7 @@ class ScaledDescent:
 
     def _note(self, share: float) -> None:
         passes = float(self.updates) if self.problem.rows else 0.0
-        seconds = time.perf_counter() - self._began
-        record = StepRecord(self.updates, passes, seconds, self.bowl.value, self.bowl.norm, share)
+        record = StepRecord(self.updates, passes, self.seconds, self.bowl.value, self.bowl.norm, share)
         self.steps.append(record)
         if self.watch is not None:
             self.watch(record)
