@@ -34,7 +34,7 @@ def stop(kind: StopKind, **changes: Any) -> StopPoint:
     """Return a point where a run by plain steps ended: loss 0.5, gradient 0.02, rate 0.1, limit 0.5."""
     point = StopPoint(
         kind, f"{kind.value}: as measured", 0.5, 0.02, 0.001, 1e-6, 1e-3, 4.0, 0.01, 1e-4, 0.0, 0.0, 5.0, NAN, NAN,
-        0.5, 32, 256, 1200,
+        0.5, 32, 1200, 1200,
     )  # fmt: skip
     return replace(point, **changes)
 

@@ -97,14 +97,14 @@ def test_a_gradient_that_fades() -> None:
 
 
 def test_a_tiny_rate_and_a_better_one() -> None:
-    slow = {"rule": "plain", "schedule": "constant", "batch_size": 64, "epochs": 5, "holdout": 0.0}
-    run = fitted(learning_rate=1e-5, **slow)
+    slow: dict[str, Any] = {"rule": "plain", "schedule": "constant", "batch_size": 16, "epochs": 5, "holdout": 0.0}
+    run = fitted(rings(60), learning_rate=1e-5, **slow)
     found = small_rate.find(run)
     assert found is not None
     assert found.code == "DS507"
     assert "DS106" not in codes(run)
     rate = float(found.remedy.split("--learning-rate ")[1].split(",")[0])
-    again = fitted(learning_rate=rate, **slow)
+    again = fitted(rings(60), learning_rate=rate, **slow)
     assert again.verdict is not Verdict.DIVERGED
     assert again.objective_at_start - again.objective > 100 * (run.objective_at_start - run.objective)
     assert small_rate.find(again) is None
@@ -176,7 +176,10 @@ def test_dead_units(make: Make) -> None:
 
 
 def diverging(*objectives: float) -> tuple[StepRecord, ...]:
-    return tuple(StepRecord(50 * (k + 1), 1.0, 0.1, value, 1.0, 0.1, exact=False) for k, value in enumerate(objectives))
+    return tuple(
+        StepRecord(50 * (k + 1), 1.0, 0.1, value, 1.0, 0.1, exact=False, holdout=0.7)
+        for k, value in enumerate(objectives)
+    )
 
 
 def test_diverged_above_the_limit(make: Make) -> None:
@@ -192,8 +195,13 @@ def test_diverged_above_the_limit(make: Make) -> None:
     assert asked is not None
     assert asked.remedy == "try --learning-rate 0.01, or leave it to auto"
     assert diverged_above_limit.find(replace(run, verdict=Verdict.BUDGET)) is None
-    assert diverged_above_limit.find(replace(run, looks=looks[1:])) is None  # measured where it had gone wrong
+    assert diverged_above_limit.find(replace(run, looks=looks[1:])) is None  # how far it had left is not known
     assert diverged_above_limit.find(replace(run, steps=diverging(40.0, 90.0))) is None  # had left by then
+    at_once = make(verdict=Verdict.DIVERGED, updates=2, looks=(look(2, limit=0.02, rate=0.08),), steps=())
+    assert diverged_above_limit.find(replace(at_once, objective=9.0)) is None  # its last good weights were far out
+    gone = diverged_above_limit.find(replace(at_once, objective=0.8))
+    assert gone is not None
+    assert "learning rate 0.08 is 4 times the limit 0.02" in gone.evidence
     near = look(50, limit=0.098)  # within two standard errors of the rate
     assert diverged_above_limit.find(replace(run, looks=(near,))) is None
     unknown = replace(look(50), limit=math.nan)
@@ -267,6 +275,21 @@ def test_the_noise_floor_of_a_rule_whose_gain_is_not_known_shows_in_the_losses(m
     assert "--learning-rate" not in found.remedy
     assert noise_floor.find(falling) is None
     assert noise_floor.find(replace(rested, steps=rested.steps[:8])) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "fall"),
+    [(saddle, StopKind.SADDLE, "escape_drop"), (noise_floor, StopKind.NOISE_FLOOR, "drop"),
+     (small_rate, StopKind.SMALL_RATE, "drop")],
+)  # fmt: skip
+def test_a_fall_on_few_examples_may_be_theirs_alone(make: Make, rule: Any, kind: StopKind, fall: str) -> None:
+    # 100 weights on 600 of 1,200 rows: a loss of 0.5 falls by 0.083 there where it is lowest on all.
+    found = {rows: [rule.find(make(stop_point=stop(
+        kind, rows=rows, learning_rate=0.01, expected=1e-6, gradient_error=0.1, smallest=-0.1, **{fall: size}
+    ))) for size in (0.1, 0.2)] for rows in (600, 1200)}  # fmt: skip
+    assert found[600][0] is None
+    assert found[600][1] is not None
+    assert None not in found[1200]
 
 
 def test_a_small_rate(make: Make) -> None:

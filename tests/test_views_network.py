@@ -117,7 +117,7 @@ def test_rate_and_limit_in_words(made: Run) -> None:
     assert "1,000 10 0.1 0.2 -0.3 to 10 – 200 (150 to 260)" in said
     assert "the rate was at most 50 % of that" in said
     assert "a batch above the noise scale repeats itself, and here it has 64 examples" in said
-    assert "on 256 of 1,200 examples, the largest known to 4 %" in said
+    assert "on 256 of 1,200 examples, the largest ± 4 %" in said
     hot = replace(made, looks=(look(100, limit=0.02), look()))
     assert "the rate was 5 times that at update 100" in words([along_section(hot)])
     assert table(along_section(hot)).rows[0][2] == Text("0.1", Tone.WARN)
@@ -129,7 +129,7 @@ def test_rate_and_limit_in_words(made: Run) -> None:
     ("noise", "words"),
     [
         ({}, "200 (150 to 260)"),
-        ({"high": math.inf}, "200 (150 and above)"),
+        ({"high": math.inf}, "above 150"),
         ({"scale": math.inf, "high": math.inf}, "above 150"),
     ],
 )
@@ -160,6 +160,12 @@ def test_updates_are_shown_where_they_are_known(made: Run) -> None:
     assert found.heads[3] == "update / weights"
     assert [cell.text for cell in found.rows[0]] == ["hidden.0", "4", "0.05", "0.0015", "16 of 16", "0 %"]
     assert [cell.text for cell in found.rows[1]][3:] == ["–", "–", "–"]
+
+
+def test_an_end_point_measured_on_a_sample_says_so(made: Run) -> None:
+    assert "end point minimum: as measured |" in words(report(made))
+    part = replace(made, stop_point=stop(StopKind.MINIMUM, rows=256))
+    assert "end point minimum: as measured; measured on 256 of 1,200 examples |" in words(report(part))
 
 
 def test_many_layers_are_cut_short(made: Run) -> None:

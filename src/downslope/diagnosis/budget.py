@@ -13,7 +13,8 @@ from downslope.records.networks import is_network
 CAUSES = (far_below_limit, batch_noise, noise_floor, small_rate)
 """Rules that say why the budget was too small."""
 FALLING = 0.01
-"""Share of a network's whole fall of held-out loss that its last look must show to call it still falling."""
+"""Share of the whole fall since a network's start that its last look must show to call it still falling: a rate that
+falls to nothing makes the last look the lowest of nearly every run."""
 STEEP_VALLEY = 1e3
 """Condition from which plain steps need thousands of passes and the scaled method needs a handful."""
 
@@ -38,7 +39,7 @@ def _still_falling(run: Run) -> Finding | None:
     if len(looks) < 3 or looks[-1][1] > min(value for _, value in looks):
         return None
     before, last = looks[-2][1], looks[-1][1]
-    lately = (before - last) / max(looks[0][1] - last, 1e-300)
+    lately = (before - last) / max(run.objective_at_start - last, 1e-300)
     if lately < FALLING:
         return None
     evidence = (

@@ -23,7 +23,8 @@ def find(run: Run) -> Finding | None:
     looks = sound_looks(run)
     if run.verdict != Verdict.DIVERGED or not looks:
         return None
-    look, rate = looks[-1], _last_rate(run)
+    look = looks[-1]
+    rate = _last_rate(run, look)
     if not rate > look.limit * (1 + SIGMAS * _error(look)):
         return None
     origin = f"{figure(look.limit * look.limit_curvature, 2)} / largest curvature {figure(look.limit_curvature)}"
@@ -38,8 +39,10 @@ def find(run: Run) -> Finding | None:
     )
 
 
-def _last_rate(run: Run) -> float:
-    """Return the rate in use when the run diverged: that of its last record, or what halving has left of it since."""
+def _last_rate(run: Run, look: Look) -> float:
+    """Return the rate in use when the run diverged: that of a look there, of its last record, or what is left of it."""
+    if look.update >= run.updates:
+        return look.learning_rate
     return min(number(run, "learning_rate"), *(step.learning_rate for step in run.steps[-1:]), math.inf)
 
 

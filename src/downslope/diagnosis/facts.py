@@ -109,21 +109,27 @@ def rows_per_weight(run: Run) -> float:
 
 
 def sound_looks(run: Run) -> tuple[Look, ...]:
-    """Return the looks at a network that was still in its right mind: where it diverged, those from before.
+    """Return the looks at a network that was still in its right mind: where it diverged, those of before.
 
-    There they must be of an earlier update than the last, whose weights are the ones that went wrong, and of one at
-    which the loss had not yet left: what is measured further out is what came of the divergence, not its cause. But
-    the curvature of a squared loss of a linear model is the same everywhere.
+    What is measured where the loss had already left is what came of the divergence, not its cause. But the curvature
+    of a squared loss of a linear model is the same everywhere.
     """
     same_everywhere = run.setting("loss") in CONSTANT_CURVATURE and not has_hidden_layers(run)
     if run.verdict != Verdict.DIVERGED or same_everywhere:
         return run.looks
-    return tuple(look for look in run.looks if look.update < run.updates and _had_not_left(run, look))
+    return tuple(look for look in run.looks if _loss_at(run, look) <= LEFT * run.objective_at_start)
 
 
-def _had_not_left(run: Run, look: Look) -> bool:
+def _loss_at(run: Run, look: Look) -> float:
+    """Return the loss that a diverged run had at a look, inf where it is not known.
+
+    Its last look is of the last weights that were good. The objective is theirs too, unless those with the lowest
+    held-out loss were kept instead.
+    """
+    if look.update >= run.updates:
+        return math.inf if held_out_looks(run) else run.objective
     last = last_step(run, look.update)
-    return last is None or last.objective <= LEFT * run.objective_at_start
+    return run.objective_at_start if last is None else last.objective
 
 
 def last_step(run: Run, update: int) -> StepRecord | None:

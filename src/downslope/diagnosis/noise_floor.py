@@ -6,7 +6,7 @@ import math
 from statistics import fmean, pstdev
 
 from downslope.diagnosis.facts import number, stands_at
-from downslope.diagnosis.stop_facts import best_rate, of_the_loss, taken_back
+from downslope.diagnosis.stop_facts import best_rate, more_than_chance, of_the_loss, taken_back
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural, share
 from downslope.records.shape import StopKind, StopPoint
@@ -26,6 +26,8 @@ def find(run: Run) -> Finding | None:
     """
     stop = stands_at(run, StopKind.NOISE_FLOOR)
     if stop is None or run.verdict != Verdict.BUDGET or run.setting("schedule") != "constant":
+        return None
+    if not more_than_chance(stop.drop, stop, run):
         return None
     lost = taken_back(stop)
     if math.isnan(lost) and not _rests([step.objective for step in run.steps]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from downslope.diagnosis import same_units
 from downslope.diagnosis.facts import number, stands_at
-from downslope.diagnosis.stop_facts import of_the_loss
+from downslope.diagnosis.stop_facts import more_than_chance, of_the_loss
 from downslope.records import Finding, Run
 from downslope.records.figures import figure
 from downslope.records.shape import StopKind
@@ -19,7 +19,7 @@ def find(run: Run) -> Finding | None:
     Silent where all units of a layer are one: then that is what makes the saddle.
     """
     stop = stands_at(run, StopKind.SADDLE)
-    if stop is None or same_units.find(run):
+    if stop is None or same_units.find(run) or not more_than_chance(stop.escape_drop, stop, run):
         return None
     return Finding(
         "DS504",

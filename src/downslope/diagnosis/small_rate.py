@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from downslope.diagnosis.facts import stands_at
-from downslope.diagnosis.stop_facts import best_rate, gain_at, of_the_loss
+from downslope.diagnosis.stop_facts import best_rate, gain_at, more_than_chance, of_the_loss
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import count, figure
 from downslope.records.shape import StopKind, StopPoint
@@ -15,6 +15,8 @@ def find(run: Run) -> Finding | None:
     """Explain an unfinished descent by a rate far below the stability limit measured where it ended."""
     stop = stands_at(run, StopKind.SMALL_RATE)
     if stop is None or run.verdict != Verdict.BUDGET or not math.isfinite(stop.stability_limit):
+        return None
+    if not more_than_chance(stop.drop, stop, run):
         return None
     return Finding(
         "DS507",

@@ -5,13 +5,29 @@ from __future__ import annotations
 import math
 
 from downslope.diagnosis.above_limit import SAFE_SHARE
+from downslope.records import Run
 from downslope.records.figures import share
 from downslope.records.shape import StopPoint
+
+SURE = 2.0
+"""How many times the fall that chance alone makes a fall on a sample must be."""
 
 
 def of_the_loss(part: float, stop: StopPoint) -> str:
     """Return a fall of the loss as a share of the loss: the point's own numbers are in units of the scaled target."""
     return share(part / stop.loss) if stop.loss > 0 else "part"
+
+
+def more_than_chance(fall: float, stop: StopPoint, run: Run) -> bool:
+    """Return whether a fall of the loss on the sample looked at is one on all training rows.
+
+    At the minimum of all rows a sample of n of them still lets its own loss fall, by about ``loss P / n`` for P
+    weights (exactly so for squared loss, and ``P / 2n`` for a likelihood: Wilks 1938).
+    """
+    if stop.rows >= stop.all_rows:
+        return True
+    weights = run.looks[-1].shape.weights if run.looks else math.inf
+    return fall > SURE * abs(stop.loss) * weights / max(stop.rows, 1)
 
 
 def taken_back(stop: StopPoint) -> float:

@@ -73,10 +73,9 @@ def _condition(shape: Shape) -> str:
 
 def noise_scale(noise: Noise) -> str:
     """Return a noise scale with its interval, such as ``127 (95 to 180)``; where it has no upper end, ``above 95``."""
-    if math.isinf(noise.scale):
+    if not math.isfinite(noise.high):
         return f"above {figure(noise.low, 2)}"
-    end = f"to {figure(noise.high, 2)}" if math.isfinite(noise.high) else "and above"
-    return f"{figure(noise.scale, 2)} ({figure(noise.low, 2)} {end})"
+    return f"{figure(noise.scale, 2)} ({figure(noise.low, 2)} to {figure(noise.high, 2)})"
 
 
 def _meaning(run: Run) -> str:
@@ -101,7 +100,7 @@ def _measured(look: Look) -> str:
     shape, noise = look.shape, look.noise
     error = SIGMAS * math.hypot(shape.sampling_error, shape.largest_error) / max(abs(shape.largest), 1e-300)
     return (
-        f"Curvature, smallest to largest, on {_of(shape.rows, shape.all_rows)}, the largest known to {share(error)}; "
+        f"Curvature, smallest to largest, on {_of(shape.rows, shape.all_rows)}, the largest ± {share(error)}; "
         f"condition, their ratio, {UNKNOWN} where one is below zero; noise scale on "
         f"{_of(noise.rows, noise.all_rows)}, with its 95 % interval."
     )
@@ -140,4 +139,7 @@ def _layer_row(layer: LayerNoise, *, updates: bool) -> tuple[Text, ...]:
 def end_point(run: Run) -> tuple[tuple[str, Text], ...]:
     """Return the row that names the point where a network ended, none where it was not measured."""
     stop = run.stop_point
-    return () if stop is None else (("end point", Text(stop.message, TONES.get(stop.kind, Tone.PLAIN))),)
+    if stop is None:
+        return ()
+    sample = f"; measured on {_of(stop.rows, stop.all_rows)}" if stop.rows < stop.all_rows else ""
+    return (("end point", Text(stop.message + sample, TONES.get(stop.kind, Tone.PLAIN))),)
