@@ -13,7 +13,7 @@ import pytest
 from downslope.engines.compiling import COMPILE_CLOCK
 from downslope.errors import OptionError
 from downslope.fitting import fit, race
-from downslope.fitting.race import example_checkpoints, second_checkpoints
+from downslope.fitting.budgets import example_checkpoints, second_checkpoints
 from downslope.records import RaceEntry, RaceResult, Verdict
 
 CARS = Path(__file__).parent.parent / "examples" / "cars.csv"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,22 @@ from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.racing import standardised
 from downslope.errors import OptionError
+from downslope.fitting.axes import checked_seeds
+from downslope.fitting.budgets import (
+    Mark,
+    Trace,
+    budgets,
+    checkpoints,
+    example_checkpoints,
+    reached,
+    updates_within,
+)
+from downslope.fitting.network_task import learns_network, with_target
+from downslope.fitting.race_network import race_network
 from downslope.fitting.ready import Ready, Tell, make_ready, spec_of
 from downslope.models.linear import Objective, Point
 from downslope.records import Spec, Verdict
-from downslope.records.comparison import RaceEntry, RaceResult, Reached
+from downslope.records.comparison import NetworkRace, RaceEntry, RaceResult, Reached
 from downslope.steps import rule_number
 from downslope.training import Training, train
 from downslope.training.course import Course, trainer_of
@@ -36,22 +48,6 @@ PASSES = 5
 SEEDS = 5
 MINIMUM_TOLERANCE = 1e-9
 """Gap at which the minimum that the race is measured against is known."""
-GRID = (1, 2, 5)
-"""Checkpoints of updates stand at these numbers times powers of ten."""
-SECONDS = (1, 3)
-"""Checkpoints of seconds, likewise."""
-PARTS = (0.01, 0.1, 0.5)
-"""Checkpoints of examples below one pass."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Where one training stood: updates and examples so far, seconds of descent, F."""
-
-    updates: int
-    examples: float
-    seconds: float
-    objective: float
 
 
 @dataclass(frozen=True)
@@ -59,28 +55,41 @@ class Runner:
     """One method with its traces, one a seed: the marks of each in the order of their updates."""
 
     ended: Training
-    traces: tuple[tuple[Mark, ...], ...]
+    traces: tuple[Trace, ...]
 
     @property
-    def last(self) -> tuple[Mark, ...]:
+    def last(self) -> Trace:
         """The last mark of each trace."""
         return tuple(trace[-1] for trace in self.traces)
 
 
 def race(
-    source: object, target: str | None = None, *, spec: Spec | None = None, seeds: int = SEEDS,
+    source: object, target: object = None, *, spec: Spec | None = None, seeds: int | None = None,
     tell: Tell | None = None, **settings: Any,
-) -> RaceResult:  # fmt: skip
+) -> RaceResult | NetworkRace:  # fmt: skip
     """Run every method on the same examples from zero weights and compare the gaps they reach.
 
     At equal updates, equal examples and equal seconds; the methods that draw their examples at random run
-    ``seeds`` times in different orders, once for each budget. Learning rates and batch sizes are chosen as
-    ``fit`` does; the seconds are of the descent alone, kernels compiled before, but those of the scaled method
+    ``seeds`` times (default 5) in different orders, once for each budget. Learning rates and batch sizes are chosen
+    as ``fit`` does; the seconds are of the descent alone, kernels compiled before, but those of the scaled method
     include the measurement of its Hessian. Arguments and errors are those of ``fit``, and OptionError for a
     setting that a race chooses.
+
+    With a ``model`` such as ``mlp:64``, or with images, networks are raced: full batch, stochastic and mini-batch (32
+    unless ``batch_size`` says otherwise) from the same starting weights, by plain steps or by the ``rule`` named, each
+    at a rate raced for it. The result is a ``NetworkRace``, whose losses are told on training and held-out rows: a
+    network's minimum is not known. Full batch takes one update a pass, by default 3, or 1 with convolutions; ``seeds``
+    is 3 by default, and a method is cut at 20,000 updates unless ``epochs`` is given.
     """
+    source, named = with_target(source, target)
+    asked = spec_of(source, named, spec, settings)
+    if learns_network(source, asked):
+        return race_network(source, asked, seeds, tell)
+    return _race_linear(source, _checked(asked), checked_seeds(seeds, SEEDS), tell)
+
+
+def _race_linear(source: object, asked: Spec, seeds: int, tell: Tell | None) -> RaceResult:
     began = time.perf_counter()
-    asked = _checked(spec_of(source, target, spec, settings))
     ready = make_ready(source, asked, tell)
     passes = PASSES if isinstance(asked.epochs, str) else max(1, math.ceil(asked.epochs))
     exact = _train(ready, replace(asked, tolerance=MINIMUM_TOLERANCE, epochs="auto", batch_size="auto"))
@@ -91,9 +100,11 @@ def race(
             tell("method", method)
         runners[method] = _runner(method, ready, objective.objective, asked, passes, seeds)
     drop = exact.objective_at_start - exact.objective
-    budgets = _budgets(runners, ready.examples.rows, passes)
+    compared = budgets(
+        (trace for runner in runners.values() for trace in runner.traces), ready.examples.rows, passes
+    )  # fmt: skip
     entries = tuple(
-        _entry(method, runner, budgets, exact.objective, drop, ready.examples.rows)
+        _entry(method, runner, compared, exact.objective, drop, ready.examples.rows)
         for method, runner in runners.items()
     )  # fmt: skip
     return RaceResult(
@@ -148,42 +159,16 @@ def _runner(method: str, ready: Ready, objective: Objective, asked: Spec, passes
     return Runner(ended, tuple(traces))
 
 
-def checkpoints(most: int) -> list[int]:
-    """Return 1, 2, 5, 10, 20, 50 ... up to ``most``, and ``most`` itself."""
-    marks = [each * 10**power for power in range(len(str(most))) for each in GRID if each * 10**power < most]
-    return [*marks, most]
-
-
-def example_checkpoints(rows: int, passes: int) -> list[float]:
-    """Return parts of a pass, then 1, 2, 5, 10 ... passes up to ``passes``, in examples."""
-    parts = [share * rows for share in PARTS if share * rows >= 1]
-    return [*parts, *(float(rows * each) for each in checkpoints(passes))]
-
-
-def second_checkpoints(least: float, most: float) -> list[float]:
-    """Return 1, 3, 10, 30 ... times a power of ten, from the last one below ``least`` to the first above ``most``."""
-    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
-    marks = [each * 10.0**power for power in powers for each in SECONDS]
-    first = max((each for each in marks if each <= least), default=marks[0])
-    last = min((each for each in marks if each >= most), default=marks[-1])
-    return [each for each in marks if first <= each <= last]
-
-
-def _trace(course: Course, rate: float, start: float) -> tuple[Mark, ...]:
+def _trace(course: Course, rate: float, start: float) -> Trace:
     """Run one order of the examples anew for every budget."""
     total = course.epochs * course.updates_an_epoch
-    asked = example_checkpoints(course.examples.rows, course.epochs)
-    budgets = {min(course.epochs, total), *checkpoints(total), *(_updates_within(course, each) for each in asked)} - {0}
+    rows = course.examples.rows
+    within = (updates_within(rows, course.batch, each) for each in example_checkpoints(rows, course.epochs))
+    budgets = {min(course.epochs, total), *checkpoints(total), *within} - {0}
     return (
         Mark(0, 0.0, 0.0, start),
         *(_planned(replace(course, updates=each), rate, start) for each in sorted(budgets)),
     )
-
-
-def _updates_within(course: Course, examples: float) -> int:
-    """Return how many updates so many examples allow; the last batch of an epoch may be a small one."""
-    epochs, rest = divmod(int(examples), course.examples.rows)
-    return epochs * course.updates_an_epoch + rest // course.batch
 
 
 def _planned(course: Course, rate: float, start: float) -> Mark:
@@ -207,32 +192,16 @@ def _value(examples: Examples, objective: Objective, point: Point) -> float:
     return value if math.isfinite(value) else math.inf
 
 
-def _budgets(runners: dict[str, Runner], rows: int, passes: int) -> dict[str, list[float]]:
-    """Return the checkpoints of updates, examples and seconds that all methods are compared at."""
-    last = [mark for runner in runners.values() for mark in runner.last]
-    firsts = [
-        mark.seconds for runner in runners.values() for trace in runner.traces for mark in trace
-        if mark.updates > 0 and mark.seconds > 0
-    ]  # fmt: skip
-    seconds = second_checkpoints(min(firsts), max(mark.seconds for mark in last)) if firsts else []
-    updates = {passes, *checkpoints(max(1, *(mark.updates for mark in last)))}
-    return {
-        "updates": [float(each) for each in sorted(updates)],
-        "examples": example_checkpoints(rows, passes),
-        "seconds": seconds,
-    }
-
-
 def _entry(
-    method: str, runner: Runner, budgets: dict[str, list[float]], minimum: float, drop: float, rows: int
+    method: str, runner: Runner, compared: dict[str, list[float]], minimum: float, drop: float, rows: int
 ) -> RaceEntry:
     last, ended = runner.last, runner.ended
 
     def gap(objective: float) -> float:
         return max((objective - minimum) / drop, 0.0) if drop > 0 else 0.0
 
-    def reached(name: str) -> tuple[Reached, ...]:
-        return tuple(_reached(runner, budget, name, gap) for budget in budgets[name])
+    def at_equal(name: str) -> tuple[Reached, ...]:
+        return tuple(_reached(runner, budget, name, gap) for budget in compared[name])
 
     failed = any(not math.isfinite(each.objective) for each in last) or ended.verdict is Verdict.DIVERGED
     return RaceEntry(
@@ -240,7 +209,7 @@ def _entry(
         Verdict.DIVERGED if failed else ended.verdict, ended.message, _mean([gap(each.objective) for each in last]),
         max(each.updates for each in last), max(each.examples for each in last) / rows,
         float(np.median([each.seconds for each in last])),
-        reached("updates"), reached("examples"), reached("seconds"),
+        at_equal("updates"), at_equal("examples"), at_equal("seconds"),
     )  # fmt: skip
 
 
@@ -249,22 +218,14 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _reached(runner: Runner, budget: float, name: str, gap: Callable[[float], float]) -> Reached:
-    """Return the gap where a budget was spent: the longest run within it.
+    """Return the gap where a budget was spent.
 
     A method that had come to the end of its passes stands where it ended, except in updates: it made no more.
     """
-    enough = runner.ended.verdict is Verdict.CONVERGED or name != "updates"
-    gaps: list[float] = []
-    for trace in runner.traces:
-        within = _within(trace, budget, name)
-        if within is None or not (enough or budget <= trace[-1].updates):
-            return Reached(budget, math.nan)
-        gaps.append(gap(within.objective))
+    ended = runner.ended.verdict is Verdict.CONVERGED or name != "updates"
+    marks = reached(runner.traces, budget, name, ended)
+    if marks is None:
+        return Reached(budget, math.nan)
+    gaps = [gap(mark.objective) for mark in marks]
     scatter = float(np.std(gaps)) if len(gaps) > 1 and np.isfinite(gaps).all() else math.nan
     return Reached(budget, _mean(gaps), scatter)
-
-
-def _within(trace: Iterable[Mark], budget: float, name: str) -> Mark | None:
-    most = budget * (1.0 + 1e-9)
-    found = [each for each in trace if each.updates > 0 and float(getattr(each, name)) <= most]
-    return max(found, key=lambda each: each.updates) if found else None

@@ -15,10 +15,13 @@ from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.engines.racing import EXPLODED, Lanes, standardised
 from downslope.errors import OptionError
+from downslope.fitting.axes import number_axis, start_axis
+from downslope.fitting.network_task import learns_network, with_target
 from downslope.fitting.ready import Ready, Tell, make_ready, spec_of
+from downslope.fitting.sweep_network import Axes, sweep_network
 from downslope.models.linear import Objective
 from downslope.records import Spec, Verdict
-from downslope.records.comparison import SweepCell, SweepResult, Zone
+from downslope.records.comparison import NetworkSweep, SweepCell, SweepResult, Zone
 from downslope.steps import rule_number, schedule
 from downslope.training import train
 from downslope.training.divergence import BY_SIZE
@@ -46,21 +49,45 @@ Cells: TypeAlias = dict[tuple[float, int], float]
 
 
 def sweep(
-    source: object, target: str | None = None, *, spec: Spec | None = None,
+    source: object, target: object = None, *, spec: Spec | None = None,
     learning_rates: Sequence[float] | None = None, batch_sizes: Sequence[int] | None = None,
-    tell: Tell | None = None, **settings: Any,
-) -> SweepResult:  # fmt: skip
+    starts: Sequence[str] | None = None, seeds: int | None = None, tell: Tell | None = None, **settings: Any,
+) -> SweepResult | NetworkSweep:  # fmt: skip
     """Train every pair of learning rate and batch size for a few passes, and say which are too slow or diverge.
 
     learning_rates: default far below to far above the stability limit. batch_sizes: default 8 to 512; each must be
     a multiple of the smallest, whose batches the larger ones gather. A ``learning_rate`` or ``batch_size`` among
     the settings is a list of one. The rate is constant unless ``schedule`` says otherwise, so that a rate too
     large shows. Other arguments and errors are those of ``fit``, and OptionError for a setting without a use here.
+
+    With a ``model`` such as ``mlp:64``, or with images, the cells are networks, and the result is a ``NetworkSweep``.
+    learning_rates: default those that a fit races, and a decade more either way. batch_sizes: any, default three that
+    suit the rows. starts: default the ``start`` of the settings. seeds: how many trainings each cell is, default 3, or
+    1 with convolutions; each seed draws starting weights, an order of the examples and dropout of its own, and
+    leaves the held-out rows as they are. When a seventh and three sevenths of the passes are done, the worse half of
+    the cells of each batch size is dropped, by the mean of their held-out loss over all seeds (training loss
+    where nothing is held out). Raises OptionError where the trainings would not fit in memory.
     """
+    source, named = with_target(source, target)
+    asked = spec_of(source, named, spec, settings)
+    rates = number_axis("learning_rate", asked.learning_rate, learning_rates)
+    sizes = number_axis("batch_size", asked.batch_size, batch_sizes)
+    if learns_network(source, asked):
+        return sweep_network(source, asked, Axes(rates, sizes, start_axis(asked, starts), seeds), tell)
+    for name, given in (("start", starts), ("seeds", seeds)):
+        if given is not None:
+            message = (
+                f"a linear model starts at zero weights, and {name} is for networks; name a --model such as mlp:64"
+            )
+            raise OptionError(message)
+    return _sweep_linear(source, asked, rates, sizes, tell)
+
+
+def _sweep_linear(
+    source: object, asked: Spec, learning_rates: Sequence[float] | None, batch_sizes: Sequence[int] | None,
+    tell: Tell | None,
+) -> SweepResult:  # fmt: skip
     began = time.perf_counter()
-    asked = spec_of(source, target, spec, settings)
-    learning_rates = _axis("learning_rate", asked.learning_rate, learning_rates)
-    batch_sizes = _axis("batch_size", asked.batch_size, batch_sizes)
     asked = _checked(asked)
     ready = make_ready(source, asked, tell)
     passes = PASSES if isinstance(asked.epochs, str) else max(1, math.ceil(asked.epochs))
@@ -84,22 +111,6 @@ def sweep(
         exact.objective_at_start, exact.objective, exact.gap_kind, limit, tuple(rates.tolist()), sizes, cells,
         min(good, key=lambda each: each.gap) if good else None, time.perf_counter() - began,
     )  # fmt: skip
-
-
-def _axis(name: str, setting: Any, given: Sequence[float] | None) -> Sequence[Any] | None:
-    """Return the values of one axis, None where they are left to choice; raises OptionError."""
-    if isinstance(setting, str):
-        values = given
-    elif given is not None:
-        message = f"{name} and {name}s say the same; give one of them"
-        raise OptionError(message)
-    else:
-        values = [setting]
-    for value in values or ():
-        if not (math.isfinite(value) and value > 0):
-            message = f"each {name.replace('_', ' ')} must be a number above 0, but one is {value:g}"
-            raise OptionError(message)
-    return values or None
 
 
 def _checked(spec: Spec) -> Spec:

@@ -1,6 +1,19 @@
 """The nouns of a training: what was asked (``spec``), what happened (``run``), and several side by side."""
 
-from downslope.records.comparison import RaceEntry, RaceResult, Reached, SweepCell, SweepResult, Zone
+from downslope.records.comparison import (
+    NetworkCell,
+    NetworkRace,
+    NetworkRaceEntry,
+    NetworkReached,
+    NetworkSweep,
+    RaceEntry,
+    RaceResult,
+    Reached,
+    Spread,
+    SweepCell,
+    SweepResult,
+    Zone,
+)
 from downslope.records.run import (
     Choice,
     Coefficient,
@@ -24,6 +37,11 @@ __all__ = [
     "DataSummary",
     "Finding",
     "GapKind",
+    "NetworkCell",
+    "NetworkRace",
+    "NetworkRaceEntry",
+    "NetworkReached",
+    "NetworkSweep",
     "Predictor",
     "RaceEntry",
     "RaceResult",
@@ -31,6 +49,7 @@ __all__ = [
     "Run",
     "Setting",
     "Spec",
+    "Spread",
     "StepRecord",
     "SweepCell",
     "SweepResult",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 
-from downslope.records import SweepCell, SweepResult, Verdict, Zone
+from downslope.records import NetworkSweep, SweepCell, SweepResult, Verdict, Zone
 from downslope.records.figures import count, duration, figure, plural
 from downslope.views.after import plural_passes
+from downslope.views.marks import MARKS, TONES
 from downslope.views.parts import Section, Table, Text, Tone, facts
+from downslope.views.sweep_network import network_sweep_report
 
-MARKS = {Zone.TOO_SLOW: "·", Zone.SWEET_SPOT: "●", Zone.DIVERGED: "×"}
-"""One character a zone, so that the map can be read without colour."""
-
-TONES = {Zone.TOO_SLOW: Tone.WARN, Zone.SWEET_SPOT: Tone.GOOD, Zone.DIVERGED: Tone.BAD}
+ZONES = (Zone.TOO_SLOW, Zone.SWEET_SPOT, Zone.DIVERGED)
+"""The zones of a linear model: a rate too large for it shows in a gap, as one that diverges does."""
 
 
-def sweep_report(sweep: SweepResult) -> tuple[Section, ...]:
+def sweep_report(sweep: SweepResult | NetworkSweep) -> tuple[Section, ...]:
     """Return the sections of a sweep: what ran, the map, and the best cell."""
+    if isinstance(sweep, NetworkSweep):
+        return network_sweep_report(sweep)
     head = facts(
         (
             "data",
@@ -47,7 +49,7 @@ def _cell(cell: SweepCell | None, best: SweepCell | None) -> Text:
 
 
 def _legend() -> Text:
-    zones = "  ".join(f"{MARKS[zone]} {zone.value}" for zone in Zone)
+    zones = "  ".join(f"{MARKS[zone]} {zone.value}" for zone in ZONES)
     return Text(f"gap reached:  {zones}, or bouncing far above the minimum  ★ best", Tone.QUIET)
 
 

@@ -67,47 +67,54 @@ class Program:
 
     def __init__(
         self, loss: BatchLoss, rule: Rule, batch: int, steps: int, limit: float, *, lanes: bool = False,
-        clip: float | None = None, pieces: int = 1, one_by_one: bool = False,
+        clip: float | None = None, pieces: int = 1, one_by_one: bool = False, own_rows: bool = False,
     ) -> None:  # fmt: skip
         """Take a loss and a rule.
 
         batch: examples a step. steps: most steps a call. limit: a batch loss above it ends a lane. clip: longest
         gradient let through. pieces: parts of a batch whose gradients are added up, for batches larger than memory.
         one_by_one: each lane takes all its steps before the next one begins, for steps that fill the machine alone.
+        own_rows: each lane has an order of the rows of its own.
         """
         self.batch, self.steps, self.lanes = batch, steps, lanes
         single = partial(_run, loss, rule, limit, clip, pieces)
-        over = (_one_by_one if one_by_one else _side_by_side)(single) if lanes else single
+        over = (_one_by_one if one_by_one else _side_by_side)(single, own_rows) if lanes else single
         self._advance = jax.jit(over, donate_argnums=0)
 
     def advance(self, state: State, data: Tree, rows: Indices, rates: NDArray[Any]) -> tuple[State, Chunk]:
         """Take the steps that ``rows`` (n,) of the data make, batch after batch, the last one partial if need be.
 
-        rates: (steps,) or (lanes, steps). Raises ValueError for more rows than a call takes.
+        rows: (lanes, n) where lanes have their own. rates: (steps,) or (lanes, steps). Raises ValueError for more rows
+        than a call takes.
         """
-        count = -(-rows.shape[0] // self.batch)
+        examples, lanes = rows.shape[-1], rows.shape[:-1]
+        count = -(-examples // self.batch)
         if count > self.steps:
             message = f"{count} steps in one call, but the program takes at most {self.steps}"
             raise ValueError(message)
-        order = np.zeros(self.steps * self.batch, np.int32)
-        order[: rows.shape[0]] = rows
+        order = np.zeros((*lanes, self.steps * self.batch), np.int32)
+        order[..., :examples] = rows
         sizes = np.full(self.steps, self.batch, np.int32)
-        sizes[count - 1] = rows.shape[0] - (count - 1) * self.batch
+        sizes[count - 1] = examples - (count - 1) * self.batch
         padded = np.zeros((*rates.shape[:-1], self.steps), np.float32)
         padded[..., :count] = rates
         state, (losses, norms) = self._advance(
-            state, data, order.reshape(self.steps, self.batch), sizes, padded, np.int32(count)
+            state, data, order.reshape(*lanes, self.steps, self.batch), sizes, padded, np.int32(count)
         )
         return state, Chunk(np.asarray(losses)[..., :count], np.asarray(norms)[..., :count])
 
 
-def _side_by_side(single: Callable[..., Any]) -> Callable[..., Any]:
-    return jax.vmap(single, in_axes=(0, None, None, None, 0, None))
+def _side_by_side(single: Callable[..., Any], own_rows: bool) -> Callable[..., Any]:
+    return jax.vmap(single, in_axes=(0, None, 0 if own_rows else None, None, 0, None))
 
 
-def _one_by_one(single: Callable[..., Any]) -> Callable[..., Any]:
+def _one_by_one(single: Callable[..., Any], own_rows: bool) -> Callable[..., Any]:
     def over(state: State, data: Tree, order: Array, sizes: Array, rates: Array, count: Array) -> Any:
-        return jax.lax.map(lambda own: single(own[0], data, order, sizes, own[1], count), (state, rates))
+        def one(own: tuple[State, Array, Array | None]) -> Any:
+            rows = order if own[2] is None else own[2]
+            return single(own[0], data, rows, sizes, own[1], count)
+
+        return jax.lax.map(one, (state, rates, order if own_rows else None))
 
     return over
 
