@@ -61,6 +61,7 @@ def epoch_of(case: Case, lanes: int = 1) -> Callable[[], object]:
     from downslope.losses import make_loss
     from downslope.models.network import parse_model
     from downslope.models.network.layers import build_network
+    from downslope.training.network.descent import NORM_EVERY
 
     rows = case.y.shape[0]
     steps = -(-rows // case.batch)
@@ -68,8 +69,8 @@ def epoch_of(case: Case, lanes: int = 1) -> Callable[[], object]:
     weights, rest = parts_of(network)
     rule = rule_of("plain", 0.0, None)
     loss = batch_loss(rest, make_loss("softmax"), 0.0)
-    program = Program(loss, rule, case.batch, steps, 1e9, lanes=lanes > 1)
-    state = first_state(weights, rule, network.statistics, 0)
+    program = Program(loss, rule, case.batch, steps, 1e9, lanes=lanes > 1, norm_every=NORM_EVERY)
+    state = first_state(weights, rule, network.statistics, 0, keep_good=False)
     rates = np.full(steps, RATE)
     if lanes > 1:
         state, rates = as_lanes(state, lanes), np.outer(RATE / 1.1 ** np.arange(lanes), np.ones(steps))
@@ -209,19 +210,23 @@ def goal_ours(data: Path, rate: float = 1e-3, batch: int = 128) -> float:
     import jax
 
     from downslope.data.batches import order
+    from downslope.engines.network.caching import keep_programs
     from downslope.engines.network.inputs import Passes, batch_loss, on_device, parts_of
     from downslope.engines.network.loop import Program, first_state
     from downslope.engines.network.rules import rule_of
     from downslope.losses import make_loss
     from downslope.models.network import parse_model
     from downslope.models.network.layers import build_network
+    from downslope.training.network.descent import NORM_EVERY
 
+    keep_programs()
     X, y, X_test, y_test = fashion_bytes(data)
     network = build_network(parse_model("mlp:128,128"), (784,), 10, jax.random.PRNGKey(0))
     weights, rest = parts_of(network)
     rule = rule_of("adam", 0.9, None)
-    program = Program(batch_loss(rest, make_loss("softmax"), 0.0), rule, batch, 128, 1e9)
-    state = first_state(weights, rule, (), 0)
+    loss = batch_loss(rest, make_loss("softmax"), 0.0)
+    program = Program(loss, rule, batch, 128, 1e9, norm_every=NORM_EVERY)
+    state = first_state(weights, rule, (), 0, keep_good=False)
     train, test, passes = on_device(X, None, y, None), on_device(X_test, None, y_test, None), Passes(rest)
     for epoch in range(50):
         rows = order(len(y), 0, epoch)

@@ -22,7 +22,9 @@ from downslope.types import FloatArray
 
 Array = jax.Array
 ROWS_AT_ONCE = 256
-"""Rows of a full pass that go through the network together."""
+"""Rows of a full pass that go through a network of convolutions together, so that their layers stay near."""
+DENSE_ROWS = 2048
+"""The same of a network of numbers, whose layers are small."""
 
 
 class Data(NamedTuple):
@@ -107,8 +109,9 @@ class Passes:
     def scores(self, weights: Tree, statistics: Statistics, data: Data) -> NDArray[np.float32]:
         """Return the scores (n, k) of all rows, without dropout, by the running statistics."""
         parts: list[NDArray[np.float32]] = []
-        for first in range(0, data.rows, ROWS_AT_ONCE):
-            rows = np.minimum(np.arange(first, first + ROWS_AT_ONCE, dtype=np.int32), data.rows - 1)
+        at_once = DENSE_ROWS if data.numbers.ndim == 2 else ROWS_AT_ONCE
+        for first in range(0, data.rows, at_once):
+            rows = np.minimum(np.arange(first, first + at_once, dtype=np.int32), data.rows - 1)
             part = self._scores(weights, statistics, data, rows)
             parts.append(np.asarray(part)[: data.rows - first])
         return np.concatenate(parts)

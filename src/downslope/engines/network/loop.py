@@ -2,8 +2,8 @@
 
 A program is compiled once for a network, a rule and a batch size, and then told how many steps to take. Rows are
 gathered from the whole data on the device; the host sends their order and the learning rate of each step. A step
-whose loss is not finite, or far above the start, is the last that its lane takes: its weights stay as they were
-before it, the ones before those are the last that were good, and the host is told where it happened.
+whose loss is not finite, or far above the start, is the last that its lane takes, and the host is told where it
+happened. To keep the weights before it costs a copy at every step; who can take a chunk again goes without.
 """
 
 # The types of JAX and of its libraries are partial.
@@ -35,9 +35,10 @@ BatchLoss = Callable[[Tree, Tree, Tree, Array, Array, Array], tuple[Array, Tree]
 class State(NamedTuple):
     """Where a training stands; with lanes every leaf has them as its first axis.
 
-    weights, rule: pytrees. last_good: the weights of the last batch whose loss and gradient were good. statistics: of
-    batch normalisation. key: raw random key (uint32). alive: False once a loss was not finite or above the limit.
-    updates: steps taken. clipped: steps whose gradient was shortened.
+    weights, rule: pytrees. last_good: the weights of the last batch whose loss was good, None where they are not kept;
+    then the weights of a lane that is not alive are of no use. statistics: of batch normalisation. key: raw random
+    key (uint32). alive: False once a loss was not finite or above the limit. updates: steps taken. clipped: steps
+    whose gradient was shortened.
     """
 
     weights: Tree
@@ -55,7 +56,7 @@ class Chunk:
     """What one call did.
 
     losses: (steps,) or (lanes, steps) the mean loss of each batch, nan for steps that a dead lane did not take.
-    norms: the length of each gradient.
+    norms: the length of each gradient, nan where it was not taken.
     """
 
     losses: NDArray[np.float32]
@@ -68,16 +69,19 @@ class Program:
     def __init__(
         self, loss: BatchLoss, rule: Rule, batch: int, steps: int, limit: float, *, lanes: bool = False,
         clip: float | None = None, pieces: int = 1, one_by_one: bool = False, own_rows: bool = False,
+        norm_every: int = 1,
     ) -> None:  # fmt: skip
         """Take a loss and a rule.
 
         batch: examples a step. steps: most steps a call. limit: a batch loss above it ends a lane. clip: longest
         gradient let through. pieces: parts of a batch whose gradients are added up, for batches larger than memory.
         one_by_one: each lane takes all its steps before the next one begins, for steps that fill the machine alone.
-        own_rows: each lane has an order of the rows of its own.
+        own_rows: each lane has an order of the rows of its own. norm_every: updates between two whose gradient's
+        length is taken, besides the last of a call; 1 where gradients are clipped.
         """
+        norm_every = 1 if clip is not None else norm_every
         self.batch, self.steps, self.lanes = batch, steps, lanes
-        single = partial(_run, loss, rule, limit, clip, pieces)
+        single = partial(_run, loss, rule, limit, (clip, norm_every), pieces)
         over = (_one_by_one if one_by_one else _side_by_side)(single, own_rows) if lanes else single
         self._advance = jax.jit(over, donate_argnums=0)
 
@@ -120,19 +124,25 @@ def _one_by_one(single: Callable[..., Any], own_rows: bool) -> Callable[..., Any
 
 
 def _run(
-    loss: BatchLoss, rule: Rule, limit: float, clip: float | None, pieces: int, state: State, data: Tree,
-    order: Array, sizes: Array, rates: Array, count: Array,
+    loss: BatchLoss, rule: Rule, limit: float, norms_by: tuple[float | None, int], pieces: int, state: State,
+    data: Tree, order: Array, sizes: Array, rates: Array, count: Array,
 ) -> tuple[State, tuple[Array, Array]]:  # fmt: skip
-    """Take ``count`` steps of one lane."""
+    """Take ``count`` steps of one lane, or as many as it lives."""
     steps, batch = order.shape
     places = jnp.arange(batch, dtype=jnp.int32)
+    clip, every = norms_by
 
-    def step(index: Array, carried: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
-        before, losses, norms = carried
+    def step(carried: tuple[Array, State, Array, Array]) -> tuple[Array, State, Array, Array]:
+        index, before, losses, norms = carried
         counted = (places < sizes[index]).astype(jnp.float32)
         key = jax.random.fold_in(before.key, before.updates)
         value, statistics, gradient = _gradient(loss, before, data, order[index], counted, key, pieces)
-        norm = optax.tree.norm(gradient)
+        if every == 1:
+            norm = optax.tree.norm(gradient)
+        else:
+            nan = jnp.full((), jnp.nan, value.dtype)
+            wanted = (before.updates % every == 0) | (index == count - 1)
+            norm = jax.lax.cond(wanted, optax.tree.norm, lambda gradient: nan, gradient)
         shortened = jnp.zeros((), jnp.int32)
         if clip is not None:
             factor = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-30))
@@ -140,19 +150,22 @@ def _run(
             shortened = (norm > clip).astype(jnp.int32)
         change, memory = rule(rates[index]).update(gradient, before.rule, before.weights)
         weights = optax.apply_updates(before.weights, change)
-        good = before.alive & jnp.isfinite(value) & jnp.isfinite(norm) & (value <= limit)
+        good = before.alive & jnp.isfinite(value) & (value <= limit)
         after = State(
-            weights, before.weights, memory, statistics, before.key, good, before.updates + 1,
-            before.clipped + shortened,
+            weights, None if before.last_good is None else before.weights, memory, statistics, before.key, good,
+            before.updates + good, before.clipped + shortened,
         )  # fmt: skip
-        kept = before._replace(alive=good)
-        now = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
-        told = jnp.where(before.alive, value, jnp.nan)
-        told, norm = told.astype(losses.dtype), norm.astype(norms.dtype)  # float64 is told of in float32
-        return now, losses.at[index].set(told), norms.at[index].set(norm)
+        if before.last_good is not None:
+            kept = before._replace(alive=good)
+            after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
+        told = value.astype(losses.dtype), norm.astype(norms.dtype)  # float64 is told of in float32
+        return index + 1, after, losses.at[index].set(told[0]), norms.at[index].set(told[1])
+
+    def goes_on(carried: tuple[Array, State, Array, Array]) -> Array:
+        return (carried[0] < count) & carried[1].alive
 
     empty = jnp.full(steps, jnp.nan, jnp.float32)
-    state, losses, norms = jax.lax.fori_loop(0, count, step, (state, empty, empty))
+    _, state, losses, norms = jax.lax.while_loop(goes_on, step, (jnp.zeros((), jnp.int32), state, empty, empty))
     return state, (losses, norms)
 
 
@@ -182,11 +195,14 @@ def _gradient(
     return value, statistics, gradient
 
 
-def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int) -> State:
-    """Return the state before the first step, each leaf in memory of its own, for a program takes its state over."""
+def first_state(weights: Tree, rule: Rule, statistics: Tree, seed: int, keep_good: bool = True) -> State:
+    """Return the state before the first step, each leaf in memory of its own, for a program takes its state over.
+
+    keep_good: keep the last weights whose loss was good.
+    """
     state = State(
-        weights, weights, rule(0.0 * jnp.ones(())).init(weights), statistics, jax.random.PRNGKey(seed),
-        jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
+        weights, weights if keep_good else None, rule(0.0 * jnp.ones(())).init(weights), statistics,
+        jax.random.PRNGKey(seed), jnp.ones((), bool), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
     )  # fmt: skip
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from downslope.models.network.grammar import Architecture
 from downslope.models.network.starts import starting_weights
@@ -193,18 +194,13 @@ def build_network(architecture: Architecture, shape: tuple[int, ...], outputs: i
 
     shape: (features,) of a table, or (height, width, channels) of an image. outputs: k. Biases
     start at zero, and so do the weights of a network without a hidden layer.
+    key: as ``jax.random.PRNGKey`` gives it.
     """
-    return _built(architecture, tuple(shape), outputs, key)
-
-
-@eqx.filter_jit
-def _built(architecture: Architecture, shape: tuple[int, ...], outputs: int, key: Array) -> Network:
-    """Build all layers in one program: compiled layer by layer, the starts of a network take a second."""
-    keys = iter(jax.random.split(key, len(architecture.channels) + len(architecture.hidden) + 1))
+    rng = np.random.default_rng(np.asarray(key))
     hidden: list[Hidden] = []
     for channels in architecture.channels:
         height, width, before = shape
-        weight = starting_weights(architecture.start, next(keys), (KERNEL**2 * before, channels))
+        weight = jnp.asarray(starting_weights(architecture.start, rng, (KERNEL**2 * before, channels)))
         hidden.append(_hidden(architecture, Convolution(weight, jnp.zeros(channels, jnp.float32)), channels))
         shape = (height // 2, width // 2, channels)
     table = len(shape) == 1
@@ -212,21 +208,21 @@ def _built(architecture: Architecture, shape: tuple[int, ...], outputs: int, key
     for size in shape:
         inputs *= size
     for units in architecture.hidden:
-        weight = starting_weights(architecture.start, next(keys), (inputs, units))
+        weight = jnp.asarray(starting_weights(architecture.start, rng, (inputs, units)))
         kind = Features if table else Dense
         hidden.append(_hidden(architecture, kind(weight, jnp.zeros(units, jnp.float32)), units))
         inputs, table = units, False
     last = (Features if table else Dense)(
-        _last_weights(architecture, next(keys), inputs, outputs), jnp.zeros(outputs, jnp.float32)
+        _last_weights(architecture, rng, inputs, outputs), jnp.zeros(outputs, jnp.float32)
     )
     return Network(tuple(hidden), last, architecture.activation, architecture.dropout)
 
 
-def _last_weights(architecture: Architecture, key: Array, inputs: int, outputs: int) -> Array:
+def _last_weights(architecture: Architecture, rng: np.random.Generator, inputs: int, outputs: int) -> Array:
     """Return the start of the layer of scores, whose gradient parts the units below it."""
     if not architecture.hidden and not architecture.channels:
         return jnp.zeros((inputs, outputs), jnp.float32)
-    return starting_weights(architecture.start, key, (inputs, outputs))
+    return jnp.asarray(starting_weights(architecture.start, rng, (inputs, outputs)))
 
 
 def _hidden(architecture: Architecture, layer: Features | Dense | Convolution, units: int) -> Hidden:

@@ -86,9 +86,7 @@ class NetworkModel:
 
         from downslope.models.network.layers import Batch, build_network
 
-        key = jax.random.PRNGKey(0)
-        drawn = eqx.filter_eval_shape(build_network, self.architecture, self.shape, self.outputs, key)
-        start = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), drawn)
+        start = build_network(self.architecture, self.shape, self.outputs, jax.random.PRNGKey(0))
         weights, rest = eqx.partition(start, eqx.is_inexact_array)
         learned, statistics = with_arrays(weights, start.statistics, self.arrays)
         network = eqx.combine(learned, rest)

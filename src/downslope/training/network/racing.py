@@ -61,14 +61,15 @@ def lasting_lane(rates: Sequence[float], means: Vector, start: float) -> int:
 
 
 def first_bad(chunk: Chunk, limit: float) -> int:
-    """Return the first step of a chunk whose loss or gradient was no number, or whose loss was above the limit."""
-    good = np.isfinite(chunk.losses) & (chunk.losses <= limit) & np.isfinite(chunk.norms)
+    """Return the first step of a chunk whose loss was no number, or above the limit."""
+    good = np.isfinite(chunk.losses) & (chunk.losses <= limit)
     return int(np.argmin(good))
 
 
 def restarted(state: State, rule: Rule, seed: int) -> State:
     """Return a state at the last good weights with the rule's memory empty, to go on with at a smaller rate."""
-    fresh = first_state(state.last_good, rule, state.statistics, seed)
+    good = state.weights if state.last_good is None else state.last_good
+    fresh = first_state(good, rule, state.statistics, seed, keep_good=state.last_good is not None)
     return fresh._replace(updates=state.updates)
 
 
