@@ -21,6 +21,8 @@ PUBLIC = [
     "Verdict",
     "basins",
     "fit",
+    "loss_shape",
+    "loss_slice",
     "minimize",
     "predict",
     "race",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from downslope.errors import DownslopeError, InputError
     from downslope.estimators import GradientDescentClassifier, GradientDescentRegressor
-    from downslope.fitting import basins, fit, minimize, predict, race, resume, sweep
+    from downslope.fitting import basins, fit, loss_shape, loss_slice, minimize, predict, race, resume, sweep
     from downslope.records import Finding, Run, Spec, Verdict
 
 __version__ = "0.1.0"
@@ -28,6 +28,8 @@ __all__ = [
     "Verdict",
     "basins",
     "fit",
+    "loss_shape",
+    "loss_slice",
     "minimize",
     "predict",
     "race",
@@ -46,6 +48,8 @@ _ROOMS = {
     "Verdict": "records",
     "basins": "fitting",
     "fit": "fitting",
+    "loss_shape": "fitting",
+    "loss_slice": "fitting",
     "minimize": "fitting",
     "predict": "fitting",
     "race": "fitting",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from downslope.cli import compare, fit, predict, resume, runs, surface
+from downslope.cli import compare, fit, predict, resume, runs, slice, surface
 from downslope.cli.options import with_settings
 
 app = typer.Typer(
@@ -51,4 +51,10 @@ app.command("rerun", help="Train again exactly as a saved run was, and compare t
 app.command("resume", help="Go on with a run that was cut short, as if it had not been.")(resume.resume_command)
 app.command("surface", help="Descend a function of a few variables from many starts: which reaches which minimum.")(
     surface.surface_command
+)
+app.command("slice", help="Draw the loss of a trained network about its weights, with the path that led there.")(
+    slice.slice_command
+)
+app.command("shape", help="Measure curvature, noise and the kind of point at the weights of a trained network.")(
+    slice.shape_command
 )

@@ -5,6 +5,7 @@ from downslope.fitting.fit import fit, predict
 from downslope.fitting.minimize import minimize
 from downslope.fitting.race import race
 from downslope.fitting.resume import resume
+from downslope.fitting.slices import loss_shape, loss_slice
 from downslope.fitting.sweep import sweep
 
-__all__ = ["basins", "fit", "minimize", "predict", "race", "resume", "sweep"]
+__all__ = ["basins", "fit", "loss_shape", "loss_slice", "minimize", "predict", "race", "resume", "sweep"]

@@ -91,5 +91,6 @@ def network_run(
         baseline=baseline_scores((held or train).examples, objective, constant, classes),
         data=prepared.summary, curvature=Curvature(unknown, unknown, unknown, unknown, unknown),
         choices=trained.choices, steps=trained.steps, looks=trained.looks, stop_point=trained.stop_point,
+        trajectory=trained.trajectory,
         environment=environment(), model=model,
     )  # fmt: skip

@@ -22,11 +22,14 @@ from downslope.types import JsonValue
 
 Record = TypeVar("Record")
 
+ARRAYS = ("model", "trajectory")
+"""Fields of a record that hold arrays, which are written to files of their own."""
+
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def run_to_json(run: Run) -> dict[str, JsonValue]:
-    """Return a run as values that a strict JSON parser reads, all but its trained model."""
+    """Return a run as values that a strict JSON parser reads, all but its trained model and its path."""
     return record_to_json(run)
 
 
@@ -53,7 +56,7 @@ def plain(value: JsonValue) -> JsonValue:
 @cache
 def _types(record: type) -> dict[str, Any]:
     hints = get_type_hints(record)
-    return {each.name: hints[each.name] for each in fields(record) if each.name != "model"}
+    return {each.name: hints[each.name] for each in fields(record) if each.name not in ARRAYS}
 
 
 def _write(kind: Any, value: Any) -> JsonValue:

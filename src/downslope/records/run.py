@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from downslope.records.shape import Look, StopPoint
 from downslope.records.spec import Spec
+from downslope.records.trajectory import Trajectory
 from downslope.types import JsonValue
 
 
@@ -159,7 +160,8 @@ class Run:
     seconds: read, choose, descend, compile, total. train, holdout, baseline: scores by name.
     message: the verdict in one sentence. predicted_passes: passes that would still be needed, nan where
     unknown or not needed. looks: the loss about a network's weights along the run. stop_point: what kind of point its
-    weights ended at, None where that was not measured.
+    weights ended at, None where that was not measured. trajectory: the path of its weights, None where none was kept.
+    path: the folder that the run is saved in.
     """
 
     run: str
@@ -189,6 +191,7 @@ class Run:
     environment: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     path: str | None = None
     model: Predictor | None = field(default=None, compare=False, repr=False)
+    trajectory: Trajectory | None = field(default=None, compare=False, repr=False)
 
     def setting(self, name: str) -> JsonValue:
         """Return what a setting of the spec was in the end: what ``auto`` became, else what was asked."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+DIRECTIONS = ("random", "hessian", "path")
+"""Where the directions of a slice come from."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,12 @@ class PathPoint:
     slice_loss: float
     off: float
 
+    @property
+    def apart(self) -> float:
+        """How far the loss of the slice is from the true one, inf where one of them is no number."""
+        apart = abs(self.loss - self.slice_loss)
+        return math.inf if math.isnan(apart) else apart
+
 
 @dataclass(frozen=True)
 class LineSlice:
@@ -30,6 +40,10 @@ class LineSlice:
     length: of one unit of x, in weights. loss: at the weights. explained: share of the path's squared distances from
     the weights that lies on the line, nan without a path. curvature: of the direction where it is an eigenvector.
     rows of all_rows: examples that the losses are over.
+
+    Of a run: its name; the name of its loss and the unit that all losses here are in; l2, the penalty that they
+    include. own_statistics: the network normalises batches, and each point of the path has its true loss by the
+    running statistics of its moment, while the slice holds those of the weights everywhere.
     """
 
     directions: str
@@ -42,6 +56,16 @@ class LineSlice:
     explained: float = float("nan")
     curvature: float = float("nan")
     path: tuple[PathPoint, ...] = ()
+    run: str = ""
+    loss_name: str = ""
+    unit: str = ""
+    l2: float = 0.0
+    own_statistics: bool = False
+
+    @property
+    def farthest(self) -> PathPoint | None:
+        """The point of the path whose true loss is farthest from that of the slice; None without a path."""
+        return max(self.path, key=lambda point: point.apart, default=None)
 
 
 @dataclass(frozen=True)
@@ -65,3 +89,13 @@ class PlaneSlice:
     explained: float = float("nan")
     curvatures: tuple[float, ...] = ()
     path: tuple[PathPoint, ...] = ()
+    run: str = ""
+    loss_name: str = ""
+    unit: str = ""
+    l2: float = 0.0
+    own_statistics: bool = False
+
+    @property
+    def farthest(self) -> PathPoint | None:
+        """The point of the path whose true loss is farthest from that of the slice; None without a path."""
+        return max(self.path, key=lambda point: point.apart, default=None)

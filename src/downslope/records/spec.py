@@ -197,6 +197,10 @@ class Spec:
         None, "passes between two measurements of a network's curvature and noise, beside the first and the last",
         low=0, open_low=True, none=True,
     )  # fmt: skip
+    keep_path: int | Auto = setting(
+        "auto", "moments of a network's weights to keep, from which slices show the path of the run", low=0,
+        whole=True, auto=True,
+    )  # fmt: skip
     pieces: int = setting(1, "parts of a batch whose gradients are added up, to save memory", low=1, whole=True)
     # When to stop.
     tolerance: float = setting(

@@ -7,6 +7,7 @@
       run.json         the record, all but its steps
       steps.parquet    one row a recorded step
       model/           weights (safetensors) and the feature plan (JSON)
+      path.safetensors weights at some moments of a network's training, where they were kept
       manifest.json    format version, and the SHA-256 of every file above
 
 While a run is on its way it has a hidden folder of its own beside, from which it is resumed: ``unfinished.py``.

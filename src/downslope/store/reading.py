@@ -12,7 +12,10 @@ from downslope.data.arrow import arrow
 from downslope.errors import InputError, RunError, nearest
 from downslope.records import GapKind, Predictor, Run, StepRecord
 from downslope.records.files import run_from_json
+from downslope.records.trajectory import Trajectory
 from downslope.store.directory import ENDING, PARTIAL
+from downslope.store.trajectory import NAME as PATH
+from downslope.store.trajectory import from_bytes
 from downslope.store.writing import FORMAT, MODEL, STEPS, parquet
 from downslope.types import JsonValue
 
@@ -44,7 +47,8 @@ def load(run: str | Path, runs: str | Path = "runs") -> Run:
         message = f'run "{name}" is a descent of a function and holds no model; downslope show {name} shows it'
         raise RunError(message)
     found = _record(path, files.get("run.json", b""))
-    return replace(found, steps=steps_of(path, files), model=_model(path, files), path=str(path))
+    model, trajectory = _model(path, files), _trajectory(path, files)
+    return replace(found, steps=steps_of(path, files), model=model, trajectory=trajectory, path=str(path))
 
 
 def checked_files(path: Path) -> dict[str, bytes]:
@@ -181,6 +185,15 @@ def _model(path: Path, files: dict[str, bytes]) -> Predictor | None:
         return _predictor(str(json.loads(parts["model.json"])["kind"]), parts)
     except (InputError, ValueError, TypeError, KeyError) as error:
         raise damaged(path, "model/ does not hold a model") from error
+
+
+def _trajectory(path: Path, files: dict[str, bytes]) -> Trajectory | None:
+    if PATH not in files:
+        return None
+    try:
+        return from_bytes(files[PATH])
+    except ValueError as error:
+        raise damaged(path, f"{PATH} does not hold the path of its weights") from error
 
 
 def _predictor(kind: str, parts: dict[str, bytes]) -> Predictor:

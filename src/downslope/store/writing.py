@@ -20,6 +20,8 @@ from downslope.records import Run, StepRecord
 from downslope.records.files import run_to_json
 from downslope.records.surface import Minimum
 from downslope.store.directory import write_whole
+from downslope.store.trajectory import NAME as PATH
+from downslope.store.trajectory import to_bytes
 from downslope.types import JsonValue
 
 FORMAT = 1
@@ -84,6 +86,8 @@ def _files(run: Run) -> dict[str, bytes]:
         "run.json": json_bytes(record),
         STEPS: steps_parquet(run.steps),
     }
+    if run.trajectory is not None:
+        files[PATH] = to_bytes(run.trajectory)
     if run.model is not None:
         files |= {MODEL + name: content for name, content in cast("Saveable", run.model).to_files().items()}
     return files

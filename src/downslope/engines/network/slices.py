@@ -21,10 +21,9 @@ from downslope.engines.network.anatomy import filters_of
 from downslope.engines.network.curvature import extremes
 from downslope.engines.network.landscape import Landscape
 from downslope.errors import OptionError, nearest
-from downslope.records.slices import LineSlice, PathPoint, PlaneSlice
+from downslope.records.slices import DIRECTIONS, LineSlice, PathPoint, PlaneSlice
 from downslope.types import FloatArray, Indices, Matrix, Vector
 
-DIRECTIONS = ("random", "hessian", "path")
 POINTS = 51
 """Points along each axis, where no number is given."""
 MARGIN = 0.2
@@ -40,12 +39,14 @@ Path = Sequence[tuple[int, FloatArray]]
 
 def line_slice(
     landscape: Landscape, weights: FloatArray, directions: str = "random", *, points: int = POINTS,
-    extent: float | None = None, path: Path = (), sample: Indices | None = None, seed: int = 0,
+    extent: float | None = None, path: Path = (), path_losses: Sequence[float] | None = None,
+    sample: Indices | None = None, seed: int = 0,
 ) -> LineSlice:  # fmt: skip
     """Return the loss at ``points`` places along one direction through ``weights`` (P,).
 
     directions: see DIRECTIONS. extent: how far to go either way, in lengths of the direction; None is 1, or all of
-    the path. path: moments of the run to place on the slice. sample: rows to use, None for all. Raises OptionError.
+    the path. path: moments of the run to place on the slice. path_losses: their true losses over the same rows, where
+    those are not the landscape's own at their weights. sample: rows to use, None for all. Raises OptionError.
     """
     ways, bends = slice_directions(landscape, weights, directions, 1, path, sample, seed)
     places, off, share = placed(path, weights, ways)
@@ -54,14 +55,15 @@ def line_slice(
     return LineSlice(
         directions, tuple(xs.tolist()), tuple(losses[: xs.size].tolist()), float(np.linalg.norm(ways[0])),
         landscape.value(weights, sample), landscape.rows if sample is None else sample.size, landscape.rows, share,
-        bends[0] if bends else math.nan, _path(landscape, path, places, losses[xs.size :], off, sample),
+        bends[0] if bends else math.nan,
+        _path(path, _truths(landscape, path, path_losses, sample), places, losses[xs.size :], off),
     )  # fmt: skip
 
 
 def plane_slice(
     landscape: Landscape, weights: FloatArray, directions: str = "random", *,
     points: tuple[int, int] = (POINTS, POINTS), extent: float | None = None, path: Path = (),
-    sample: Indices | None = None, seed: int = 0,
+    path_losses: Sequence[float] | None = None, sample: Indices | None = None, seed: int = 0,
 ) -> PlaneSlice:  # fmt: skip
     """Return the loss at ``points`` (along x, along y) of the plane of two directions; the rest as ``line_slice``."""
     ways, bends = slice_directions(landscape, weights, directions, 2, path, sample, seed)
@@ -75,7 +77,7 @@ def plane_slice(
         directions, tuple(xs.tolist()), tuple(ys.tolist()), tuple(tuple(row.tolist()) for row in plane),
         tuple(lengths.tolist()), float(ways[0].astype(np.float64) @ ways[1] / max(lengths.prod(), 1e-300)),
         landscape.value(weights, sample), landscape.rows if sample is None else sample.size, landscape.rows, share,
-        bends, _path(landscape, path, places, losses[len(grid) :], off, sample),
+        bends, _path(path, _truths(landscape, path, path_losses, sample), places, losses[len(grid) :], off),
     )  # fmt: skip
 
 
@@ -196,14 +198,22 @@ def _axes(places: Matrix, directions: str, points: tuple[int, ...], extent: floa
     return axes
 
 
+def _truths(
+    landscape: Landscape, path: Path, given: Sequence[float] | None, rows: Indices | None
+) -> Sequence[float]:  # fmt: skip
+    if given is not None:
+        return given
+    return [landscape.value(each.astype(landscape.dtype, copy=False), rows) for _, each in path]
+
+
 def _path(
-    landscape: Landscape, path: Path, places: Matrix, on_slice: Vector, off: Vector, rows: Indices | None
-) -> tuple[PathPoint, ...]:
+    path: Path, truths: Sequence[float], places: Matrix, on_slice: Vector, off: Vector
+) -> tuple[PathPoint, ...]:  # fmt: skip
     """Return each moment of the path with its true loss beside that of the slice."""
     return tuple(
         PathPoint(
-            update, float(place[0]), float(place[1]) if place.size > 1 else 0.0,
-            landscape.value(each.astype(landscape.dtype, copy=False), rows), float(value), float(away),
+            update, float(place[0]), float(place[1]) if place.size > 1 else 0.0, float(truth), float(value),
+            float(away),
         )
-        for (update, each), place, value, away in zip(path, places, on_slice, off, strict=True)
+        for (update, _), truth, place, value, away in zip(path, truths, places, on_slice, off, strict=True)
     )  # fmt: skip

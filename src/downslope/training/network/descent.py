@@ -14,6 +14,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -45,6 +46,7 @@ from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import Course, Order
 from downslope.training.network.measuring import Measuring, lost_in_noise
+from downslope.training.network.path import KeptPath
 from downslope.training.network.racing import (
     NEARLY,
     RETRIES,
@@ -131,12 +133,12 @@ class NetworkDescent:
     def __init__(
         self, problem: NetworkProblem, course: Course, rule: tuple[str, Rule], rates: Vector, *, patience: int,
         max_seconds: float, clip: float | None, pieces: int, watch: Watch | None, measuring: Measuring,
-        momentum: float = 0.0, keeper: Keeper | None = None,
+        momentum: float = 0.0, keeper: Keeper | None = None, path: KeptPath | None = None,
     ) -> None:  # fmt: skip
         """Place the training at its start, or where the keeper's checkpoint stands.
 
         rates: to race, highest first, or the one given. measuring: of curvature and noise on the way. momentum: of the
-        rule. Raises RunError for a checkpoint of another model.
+        rule. path: of the weights, to be kept. Raises RunError for a checkpoint of another model.
         """
         self.problem, self.course, self.watch = problem, course, watch
         self.measuring, self.momentum = measuring, momentum
@@ -157,6 +159,8 @@ class NetworkDescent:
         self._step_seconds = math.nan
         self.measure_seconds = 0.0
         self._began = time.perf_counter()
+        self.path = path or KeptPath()
+        self._keep_moment()
         self.keeper = keeper or Keeper()
         begin = self.keeper.taken_up(KIND)
         if begin is not None:
@@ -166,8 +170,8 @@ class NetworkDescent:
         """Return the whole state, between two chunks."""
         progress = self.progress
         log = {"updates": progress.updates, "seconds": self.seconds}
-        told = {name: getattr(progress, name) for name in (*TOLD, *LISTS)}
-        arrays = named_leaves("state", self.state) | named_leaves("best", self.best)
+        told = {name: getattr(progress, name) for name in (*TOLD, *LISTS)} | {"path": self.path.to_values()}
+        arrays = named_leaves("state", self.state) | named_leaves("best", self.best) | self.path.to_arrays()
         return Checkpoint(KIND, arrays, told | {"log": log}, tuple(progress.steps))
 
     def _restore(self, begin: Checkpoint) -> None:
@@ -181,6 +185,8 @@ class NetworkDescent:
         like = as_lanes(first, len(progress.rates)) if self.racing else first
         self.state = self._leaves_like("state", like)
         self.best = self._leaves_like("best", self.best)
+        shapes = self.path.arrays_like(told["path"], (self.state.weights, self.state.statistics))
+        self.path.restore(told["path"], self.keeper.fitting(shapes))
 
     def _leaves_like(self, name: str, like: Tree) -> Tree:
         """Return a tree of the checkpoint's arrays, copied: the compiled steps reuse the memory of a state."""
@@ -232,9 +238,18 @@ class NetworkDescent:
         if not fresh:
             self._step_seconds = (time.perf_counter() - began) / count
         ended = self._after_race_chunk(chunk, count) if self.racing else self._after_chunk(chunk, rows, count)
+        if ended is None:
+            self._keep_moment()
         if ended is None and course.measures_at(progress.updates):
             self.look_around()
         return ended
+
+    def _keep_moment(self) -> None:
+        """Keep where the training stands on its path, if that is due."""
+        if self.path.is_mark(self.progress.updates):
+            settle = partial(settled_weights, self.rule_name)
+            weights = (jax.vmap(settle) if self.racing else settle)(self.state.rule, self.state.weights)
+            self.path.keep(self.progress.updates, (weights, self.state.statistics))
 
     def look_around(self) -> None:
         """Measure curvature and noise where the training stands, once; silent where there is no finite curvature."""
@@ -263,7 +278,8 @@ class NetworkDescent:
 
     def _chunk_size(self) -> int:
         """Return how many updates to take before the host is told: about CHUNK_SECONDS of them, within one epoch."""
-        left = self.course.next_stop(self.progress.updates) - self.progress.updates
+        updates = self.progress.updates
+        left = self.path.next_mark(updates, self.course.next_stop(updates)) - updates
         usual = 8 if math.isnan(self._step_seconds) else max(1, int(CHUNK_SECONDS / max(self._step_seconds, 1e-9)))
         return min(left, usual, MOST_STEPS)
 
@@ -282,6 +298,7 @@ class NetworkDescent:
             return self._end(Verdict.DIVERGED, f"diverged at every rate from {figure(progress.rates[0])} down")
         winner = lasting_lane(progress.rates, mean, self.start)
         self.state = lane(self.state, winner)
+        self.path.choose(winner)
         progress.chosen = progress.rates[winner]
         progress.rates = [progress.chosen]
         self._step_seconds = math.nan
@@ -367,8 +384,11 @@ class NetworkDescent:
         statistics = self.state.statistics
         if verdict is Verdict.DIVERGED:
             weights = self.state.last_good
+        elif not self.racing:
+            self.path.end(self.progress.updates, (weights, statistics))
         if self.racing:
             weights, statistics = self.problem.weights, self.problem.network.statistics
+            self.path.start_only()
         if math.isfinite(self.progress.best):
             weights, statistics = self.best
         return Ended(verdict, message, weights, statistics)

@@ -34,6 +34,11 @@ def scale_target(loss: Loss, target: Vector, weights: Vector | None) -> tuple[Ta
     if loss.family not in (SQUARED, CLIPPED):
         return TargetScale(), loss, target
     deviation = math.sqrt(float(np.average((target - mean) ** 2, weights=weights))) or 1.0
+    return *scaled_loss(loss, mean, deviation), (target - mean) / deviation
+
+
+def scaled_loss(loss: Loss, center: float, deviation: float) -> tuple[TargetScale, Loss]:
+    """Return the scale of a target with this mean and deviation, and a loss in its units."""
     factor = deviation if loss.cornered else deviation**2
     scaled = replace(loss, delta=loss.delta / deviation) if isinstance(loss, Huber) else loss
-    return TargetScale(mean, deviation, factor), scaled, (target - mean) / deviation
+    return TargetScale(center, deviation, factor), scaled

@@ -22,6 +22,7 @@ from downslope.models.network.grammar import Architecture
 from downslope.models.network.model import layer_values
 from downslope.records import Choice, Spec, StepRecord, Verdict
 from downslope.records.shape import Look, StopPoint
+from downslope.records.trajectory import Trajectory
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import EPOCHS, course_of
@@ -90,6 +91,7 @@ class NetworkTraining:
     seconds: Mapping[str, float]
     looks: tuple[Look, ...]
     stop_point: StopPoint | None
+    trajectory: Trajectory | None
 
 
 def train_network(
@@ -111,6 +113,7 @@ def train_network(
     from downslope.models.network.model import arrays_of
     from downslope.training.network.descent import NetworkDescent, NetworkProblem
     from downslope.training.network.measuring import Measuring
+    from downslope.training.network.path import KeptPath, moments_kept
 
     began = time.perf_counter()
     keep_programs()
@@ -143,9 +146,11 @@ def train_network(
         batch = int(spec.batch_size)
     batch = -(-min(batch, data.rows) // spec.pieces) * spec.pieces
     course = course_of(data.rows, batch, spec, rates.size == 1)
+    path = KeptPath(moments_kept(spec, weights), course.updates, course.race)
     descent = NetworkDescent(
         problem, course, (name, rule), rates, patience=spec.patience, max_seconds=spec.max_seconds or math.inf,
         clip=spec.clip, pieces=spec.pieces, watch=watch, measuring=measuring, momentum=spec.momentum, keeper=keeper,
+        path=path,
     )  # fmt: skip
     chose = time.perf_counter()
     ended = descent.run()
@@ -159,7 +164,7 @@ def train_network(
     resolved: dict[str, JsonValue] = {
         "loss": loss_name, "model": architecture.text, "method": "mini-batch", "rule": name,
         "learning_rate": progress.chosen, "batch_size": batch, "l2": l2, "schedule": course.schedule,
-        "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch,
+        "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch, "keep_path": path.most,
     }  # fmt: skip
     if spec.clip is not None:
         resolved["clipped"] = int(descent.state.clipped)
@@ -170,7 +175,7 @@ def train_network(
         arrays_of(ended.weights, ended.statistics), scale, ended.verdict, ended.message,
         descent.start * scale.objective, objective * scale.objective, course.passes(progress.updates),
         progress.updates, tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved,
-        seconds, descent.looks(), stop,
+        seconds, descent.looks(), stop, path.trajectory(weights, network.statistics),
     )  # fmt: skip
 
 
