@@ -34,7 +34,7 @@ def find(run: Run) -> Finding | None:
 
 
 def _others(run: Run) -> str:
-    ways: list[str] = []
+    ways = [] if run.spec.standardize else ["standardised columns (leave out --no-standardize)"]
     if run.setting("activation") in SATURATING:
         ways.append("--activation relu, which does not go flat for large scores")
     if run.setting("normalisation") == "none":

@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from downslope.diagnosis.facts import number, sound_looks
+from downslope.diagnosis.facts import number, sound_looks, stands_at
 from downslope.records import Finding, Run, Verdict
-from downslope.records.figures import count, figure
-from downslope.records.shape import Look
+from downslope.records.figures import count, figure, plural
+from downslope.records.shape import Look, Noise, StopKind
 
 FAR = 10.0
 """How many times the upper end of the noise scale's interval a batch must be."""
 
 
 def find(run: Run) -> Finding | None:
-    """Name the noise scale beside a batch that was at least ten times as large at every look.
+    """Name the noise scale beside a batch that was at least ten times as large.
 
     The same progress takes updates in proportion to ``1 + S / B`` and examples to ``B + S``, S the noise scale and
-    B the batch (McCandlish et al. 2018, eq. 2.11). The largest upper end of S is used, for it grows along a run.
+    B the batch (McCandlish et al. 2018, eq. 2.11). Of S the upper end of its interval is used.
     """
     looks, batch = sound_looks(run), number(run, "batch_size")
     if run.spec.batch_size == "auto" or run.verdict == Verdict.DIVERGED or not looks:
         return None
-    scale = max(look.noise.high for look in looks)
-    smaller = _power_above(scale)
-    if not batch > FAR * scale or not smaller < batch:
+    noise = _far_below(run, looks, batch)
+    if noise is None:
         return None
+    smaller = _power_above(max(noise.high, *(look.noise.low for look in looks)))
+    if not smaller < batch:
+        return None
+    scale = noise.high
     examples, updates = (batch + scale) / (smaller + scale), (1 + scale / smaller) / (1 + scale / batch)
     return Finding(
         "DS509",
         "Most examples of a batch repeat the others",
-        f"batches of {count(batch)} examples, where the gradient's noise scale was at most {_widest(looks)} "
-        f"at {_all_of(looks)}",
-        f"try --batch-size {smaller}: for the same progress about {figure(examples, 2)} times fewer examples, in "
+        f"batches of {count(batch)} examples, where the gradient's noise scale was {figure(noise.scale)} "
+        f"(95 %: {figure(noise.low)} to {figure(noise.high)}) {_when(run, looks, noise)}",
+        f"try --batch-size {smaller}: for the same progress there about {figure(examples, 2)} times fewer examples, in "
         f"{figure(updates, 2)} times as many updates; or leave it to auto, which weighs the time of a step as well",
     )
 
 
-def _widest(looks: tuple[Look, ...]) -> str:
-    noise = max((look.noise for look in looks), key=lambda each: each.high)
-    return f"{figure(noise.scale)} (95 %: {figure(noise.low)} to {figure(noise.high)})"
+def _far_below(run: Run, looks: tuple[Look, ...], batch: float) -> Noise | None:
+    """Return the noise that the batch is far above, None where it is not.
+
+    The noise scale grows along a run. So the batch must be above the largest of all looks, or above that of the first,
+    and nowhere surely below it, in a run whose budget ended on the way down.
+    """
+    widest, first = max((look.noise for look in looks), key=lambda noise: noise.high), looks[0].noise
+    if batch > FAR * widest.high:
+        return widest
+    unfinished = run.verdict == Verdict.BUDGET and stands_at(run, StopKind.DESCENDING) is not None
+    never_below = all(look.noise.low < batch for look in looks)
+    return first if unfinished and never_below and batch > FAR * first.high else None
 
 
-def _all_of(looks: tuple[Look, ...]) -> str:
-    return f"each of {len(looks)} looks" if len(looks) > 1 else "the one look there was"
+def _when(run: Run, looks: tuple[Look, ...], noise: Noise) -> str:
+    """Say at which look a noise was met: the first of several, or the noisiest of all."""
+    look = next(each for each in looks if each.noise is noise)
+    noisiest = all(each.noise.high <= noise.high for each in looks) and len(looks) > 1
+    most = f", the most of {len(looks)} looks" if noisiest else ""
+    late = f", and the budget was spent on {plural(run.updates, 'update')}" if not noisiest and len(looks) > 1 else ""
+    return f"at update {look.update:,}{most}{late}"
 
 
 def _power_above(scale: float) -> int:

@@ -72,7 +72,7 @@ def _times(slow: LayerNoise, fast: LayerNoise) -> str:
 
 
 def _others(run: Run) -> str:
-    ways: list[str] = []
+    ways = [] if run.spec.standardize else ["standardised columns (leave out --no-standardize)"]
     if run.setting("normalisation") == "none":
         ways.append("--normalisation batch")
     if run.setting("activation") not in BENT:
