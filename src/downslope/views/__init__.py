@@ -2,7 +2,7 @@
 
 from downslope.views.flat import flat
 from downslope.views.listing import listing
-from downslope.views.parts import Curve, Facts, Part, Section, Table, Text, Tone
+from downslope.views.parts import Curve, Facts, Part, Section, Table, Text, Tone, Trace
 from downslope.views.race import race_report
 from downslope.views.report import report
 from downslope.views.sweep import sweep_report
@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "Text",
     "Tone",
+    "Trace",
     "flat",
     "listing",
     "race_report",
