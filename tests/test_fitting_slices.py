@@ -350,6 +350,9 @@ def test_the_command_draws_a_plane_with_the_path_on_it(classes: Saved, capsys: p
     first, last = lines.index("Loss over the plane") + 1, lines.index("The run's path")
     drawn = "\n".join(lines[first : first + DOWN])
     assert (drawn.count("X"), drawn.count("S")) == (1, 1)
+    assert command(["show", classes.run.run, "--runs", str(classes.runs)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{len(moments(classes.run))} moments of the weights; downslope slice {classes.run.run} draws" in shown
     assert drawn.count("o") > 2
     assert "path explained" in out
     assert "off the truth by up to" in out

@@ -143,11 +143,15 @@ def findings_section(run: Run) -> Section:
 
 
 def record_section(run: Run) -> Section:
-    """Say where the run was saved and where the time went."""
+    """Say where the run was saved, where the time went, and how to see the path of its weights."""
     saved = Text(run.path, Tone.STRONG) if run.path else Text("not saved")
     parts = ", ".join(f"{name} {duration(spent)}" for name, spent in run.seconds.items() if name != "total" and spent)
     total = f"{duration(run.seconds['total'])}: " if "total" in run.seconds else ""
-    return Section("Record", (Facts((("saved", saved), ("time", Text(total + parts)))),))
+    rows = [("saved", saved), ("time", Text(total + parts))]
+    if run.path and run.trajectory is not None:
+        kept = plural(len(run.trajectory.updates), "moment")
+        rows.append(("path", Text(f"{kept} of the weights; downslope slice {run.run} draws the loss about them")))
+    return Section("Record", (Facts(tuple(rows)),))
 
 
 def sentence(words: str) -> str:

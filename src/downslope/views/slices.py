@@ -10,6 +10,7 @@ from downslope.records.files import record_to_json
 from downslope.records.loss_shape import LossShape
 from downslope.records.slices import LineSlice, PathPoint, PlaneSlice
 from downslope.types import JsonValue
+from downslope.views.measured import noise_scale
 from downslope.views.parts import Curve, Facts, Part, Section, Table, Text, Tone, facts, texts
 
 RAMP = " .:-=+*#%@"
@@ -69,9 +70,7 @@ def shape_report(found: LossShape) -> tuple[Section, ...]:
         )
         for each in noise.layers
     )  # fmt: skip
-    between = f"{figure(noise.scale)} examples, 95 %: {figure(noise.low)} to {figure(noise.high)}"
-    known = math.isfinite(noise.scale)
-    told = facts(("noise scale", between if known else "no number: the noise of single rows hides the gradient"))
+    told = facts(("noise scale", f"{noise_scale(noise)} examples, with its 95 % interval"))
     return (
         Section("The point", (Text(found.stop_point.message),)),
         Section("Curvature", (curved,)),
