@@ -109,6 +109,13 @@ def test_rates_are_raced_for_each() -> None:
     assert all(each.verdict is Verdict.BUDGET for each in raced().entries)
 
 
+def test_a_full_batch_is_exact_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("downslope.fitting.race_network.PART", 50)
+    found = entry("full-batch", run_race(epochs=2, seeds=1))
+    assert (found.batch_size, found.learning_rate) == (raced().rows, entry("full-batch").learning_rate)
+    assert found.train.mean == pytest.approx(entry("full-batch").train.mean, rel=1e-4)
+
+
 def test_dropout_makes_full_batch_random_too() -> None:
     result = run_race(epochs=1, seeds=2, dropout=0.5, batch_size=50, holdout=0, rule="adam")
     assert entry("full-batch", result).seeds == 2

@@ -79,7 +79,7 @@ def race(
     unless ``batch_size`` says otherwise) from the same starting weights, by plain steps or by the ``rule`` named, each
     at a rate raced for it. The result is a ``NetworkRace``, whose losses are told on training and held-out rows: a
     network's minimum is not known. Full batch takes one update a pass, by default 3, or 1 with convolutions; ``seeds``
-    is 3 by default, and a method is cut at 20,000 updates unless ``epochs`` is given.
+    is 3 by default, and a method is cut at 20,000 updates (5,000 with convolutions) unless ``epochs`` is given.
     """
     source, named = with_target(source, target)
     asked = spec_of(source, named, spec, settings)

@@ -8,10 +8,11 @@ away: they keep theirs, and one run passes through all budgets. No minimum is kn
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 CHOSEN = ("method", "learning_rate", "schedule", "warmup", "average")
 """Settings that a race decides for each method, and takes from nobody."""
-UNUSED = ("tolerance", "patience", "max_seconds", "measure_every", "checkpoint_seconds")
+UNUSED = ("tolerance", "patience", "max_seconds", "measure_every", "checkpoint_seconds", "keep_path")
 """Settings that a race has no use for."""
 PASSES, PASSES_CONVOLUTION = 3, 1
 """Passes that each method is given, and so the updates of full batch, unless ``epochs`` says otherwise."""
-MOST_UPDATES = 20_000
+MOST_UPDATES, MOST_UPDATES_CONVOLUTION = 20_000, 5_000
 """Updates at which a method is cut short, unless ``epochs`` is given: single examples of a long table are many."""
 SEEDS = 3
 MINI_BATCH = 32
@@ -45,6 +46,8 @@ PART = 512
 """Examples of a full batch that go through the network together."""
 RACE_SHARE, RACE_LEAST = 10, 200
 """Rates are raced over this part of a method's updates, and over at least so many."""
+Work: TypeAlias = tuple[int, int, int]
+"""Examples, passes over them, and the most updates."""
 POWERS = (1,)
 """Checkpoints of updates stand at powers of ten, and where a method ends."""
 
@@ -140,20 +143,21 @@ def _contenders(task: NetworkTask, passes: int, seeds: int) -> tuple[Contender, 
     parts = 1 if whole else -(-rows // PART)
     every = tuple(spec.seed + each for each in range(seeds))
     still = every if spec.dropout else every[:1]
+    most = MOST_UPDATES_CONVOLUTION if task.architecture.channels else MOST_UPDATES
+    work = rows, passes, most if isinstance(spec.epochs, str) else sys.maxsize
     return (
-        _contender("full-batch", spec, rows, -(-rows // parts) * parts, parts, passes, still),
-        _contender("stochastic", spec, rows, 1, 1, passes, every),
-        _contender("mini-batch", spec, rows, mini, spec.pieces, passes, every),
+        _contender("full-batch", spec, work, -(-rows // parts) * parts, parts, still),
+        _contender("stochastic", spec, work, 1, 1, every),
+        _contender("mini-batch", spec, work, mini, spec.pieces, every),
     )
 
 
-def _contender(
-    name: str, spec: Spec, rows: int, batch: int, pieces: int, passes: int, seeds: tuple[int, ...]
-) -> Contender:
+def _contender(name: str, spec: Spec, work: Work, batch: int, pieces: int, seeds: tuple[int, ...]) -> Contender:
+    rows, passes, most = work
     schedule = "constant" if name == "full-batch" else "cosine"
     course = course_of(rows, batch, replace(spec, epochs=passes, schedule=schedule), True)
-    most = min(course.updates, MOST_UPDATES) if isinstance(spec.epochs, str) else course.updates
-    return Contender(name, replace(course, updates=most), pieces, most < course.updates, seeds)
+    updates = min(course.updates, most)
+    return Contender(name, replace(course, updates=updates), pieces, updates < course.updates, seeds)
 
 
 def _track(task: NetworkTask, contenders: Sequence[Contender]) -> Track:

@@ -47,7 +47,7 @@ SMALLEST = (8, 64)
 DECADE = 10.0
 """The rates reach this far beyond those that a fit would race, both ways."""
 UNUSED = (
-    "method", "average", "tolerance", "patience", "max_seconds", "measure_every", "checkpoint_seconds",
+    "method", "average", "tolerance", "patience", "max_seconds", "measure_every", "checkpoint_seconds", "keep_path",
 )  # fmt: skip
 """Settings that a sweep of networks has no use for."""
 

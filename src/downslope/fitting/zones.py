@@ -61,8 +61,8 @@ def cells_with_zones(columns: Sequence[Column], by_held: bool) -> tuple[NetworkC
 
     A cell that fell at least NEAR times as far as the lowest of the map at the same passes is in the sweet spot.
     Another one is too slow where its rate is no higher than the best for its batch size and start, or where it fell
-    nearly as far as that; else its rate is too large. It is lost where a seed diverged, or where such a rate ended
-    above the start.
+    nearly as far as that, or where neither came away from its start; else its rate is too large. It is lost where a
+    seed diverged, or where such a rate ended above the start by more than could be taken for standing still.
     """
     rounds = max(len(column.lows) for column in columns)
     lows = [min(column.lows[each] for column in columns if each < len(column.lows)) for each in range(rounds)]
@@ -89,17 +89,18 @@ def _row(row: Sequence[Found], fallen: Sequence[float], by_held: bool) -> list[N
         zip(row, fallen, strict=True), key=lambda pair: (pair[0].diverged, -pair[0].round, pair[0].loss(by_held))
     )
     best, far = ranked[0]
-    return [_cell(each, share, _zone(each, share, best, far, by_held)) for each, share in zip(row, fallen, strict=True)]
+    return [_cell(each, share, _zone(each, share, best, far)) for each, share in zip(row, fallen, strict=True)]
 
 
-def _zone(cell: Found, fallen: float, best: Found, far: float, by_held: bool) -> Zone:
+def _zone(cell: Found, fallen: float, best: Found, far: float) -> Zone:
     if cell.diverged:
         return Zone.DIVERGED
     if fallen >= NEAR:
         return Zone.SWEET_SPOT
-    if cell.learning_rate <= best.learning_rate or fallen >= NEAR * far > 0:
+    still = 1.0 - NEAR
+    if cell.learning_rate <= best.learning_rate or fallen >= NEAR * far > 0 or max(abs(fallen), far) <= still:
         return Zone.TOO_SLOW
-    return Zone.DIVERGED if cell.loss(by_held) > cell.at_start else Zone.TOO_LARGE
+    return Zone.DIVERGED if fallen < -still else Zone.TOO_LARGE
 
 
 def _cell(found: Found, fallen: float, zone: Zone) -> NetworkCell:

@@ -123,7 +123,7 @@ def _conclusions(sweep: NetworkSweep) -> list[Text]:
     loss = f"{'held-out' if sweep.by_held else 'training'} loss {written(sweep.judged(best))}"
     batches = f"batches of {plural(best.batch_size, 'example')}"
     first = f"Best: learning rate {figure(best.learning_rate)} with {batches}{start}, {loss}."
-    return [Text(line) for line in (first, *_not_apart(sweep, ranked), *_at_an_end(sweep))]
+    return [Text(line) for line in (first, *_not_apart(sweep, ranked), *_at_an_end(sweep), *_stuck(sweep))]
 
 
 def _not_apart(sweep: NetworkSweep, ranked: list[NetworkCell]) -> list[str]:
@@ -147,3 +147,14 @@ def _at_an_end(sweep: NetworkSweep) -> list[str]:
         if sweep.best.learning_rate == sweep.learning_rates[end]:
             return [f"It is the {way} rate that was tried; a {other} one may do better."]
     return []
+
+
+def _stuck(sweep: NetworkSweep) -> list[str]:
+    """Name the starts from which no cell came away."""
+    lines: list[str] = []
+    for start in sweep.starts:
+        fallen = [each.fallen for each in sweep.cells if each.start == start and math.isfinite(each.fallen)]
+        if fallen and max(fallen) <= 1.0 - sweep.sweet:
+            most = share(max(max(fallen), 0.0))
+            lines.append(f"From the start {start} no rate got away: the loss fell {most} as far as the lowest at most.")
+    return lines

@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import jax
 import numpy as np
@@ -28,7 +27,7 @@ from downslope.errors import OptionError
 from downslope.losses import make_loss
 from downslope.models.linear import Objective
 from downslope.models.network.grammar import Architecture
-from downslope.models.network.layers import Statistics, build_network
+from downslope.models.network.layers import KERNEL, Statistics, build_network
 from downslope.records import Spec
 from downslope.training.network.course import Course, Order
 from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, NetworkProblem, convolves
@@ -41,9 +40,9 @@ MEASURED = 8192
 FIRST_STEPS = 8
 """Updates of the first call, by which the time of one is measured."""
 COPIES = 8
-"""Trees of weights that a step of one lane holds: the weights, the last good ones, the rule's memory, the new ones."""
+"""Trees of weights that a step of one lane holds: the weights, the rule's memory, the gradient, and all that anew."""
 
-WORTH = 1e9
+WORTH = 3e9
 """Weights times examples to come of lanes that are dropped, from which on they are taken out of the program: that means
 to compile it anew, and a lane of a small network goes along at next to no cost."""
 
@@ -167,7 +166,7 @@ def stepping(
     program = Program(
         batch_loss(problem.rest, problem.loss, problem.l2), rule[1], course.batch,
         min(MOST_STEPS, course.updates_an_epoch), limit, lanes=True, clip=clip, pieces=pieces,
-        one_by_one=convolves(problem.network), own_rows=own_rows,
+        one_by_one=convolves(problem.network), own_rows=own_rows, norm_every=MOST_STEPS,
     )  # fmt: skip
     return Stepping(problem, rule, program)
 
@@ -181,7 +180,9 @@ class SideBySide:
         self.update, self.seconds = 0, 0.0
         statistics = how.problem.network.statistics
         keys = dict.fromkeys((each.start, each.seed) for each in lanes)
-        first = {key: first_state(starts[key], how.rule[1], statistics, key[1]) for key in keys}
+        first = {
+            key: first_state(starts[key], how.rule[1], statistics, key[1], keep_good=False) for key in keys
+        }  # fmt: skip
         states = [first[each.start, each.seed] for each in lanes]
         # NumPy's arrays: what JAX does one by one is compiled for every shape.
         self.state: State = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *states)
@@ -258,9 +259,8 @@ def check_lanes(
     architecture: Architecture, shape: tuple[int, ...], outputs: int, lanes: int, batch: int, pieces: int, remedy: str
 ) -> None:
     """Raise OptionError where so many lanes would not fit in memory; remedy: what to do then."""
-    built = jax.eval_shape(partial(build_network, architecture, shape, outputs), jax.random.PRNGKey(0))
-    learned = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(built))
-    needed = COPIES * FLOAT * lanes * learned + bytes_of_a_step(architecture, shape, lanes, batch, pieces)
+    weights = COPIES * FLOAT * lanes * learned_numbers(architecture, shape, outputs)
+    needed = weights + bytes_of_a_step(architecture, shape, lanes, batch, pieces)
     free = available_bytes()
     if free is not None and needed > free:
         message = (
@@ -268,3 +268,18 @@ def check_lanes(
             f"{size(free)} are free; {remedy}"
         )
         raise OptionError(message)
+
+
+def learned_numbers(architecture: Architecture, shape: tuple[int, ...], outputs: int) -> int:
+    """Return how many numbers a network learns, without building it. shape: of one example."""
+    total, units = 0, [*architecture.channels, *architecture.hidden]
+    for channels in architecture.channels:
+        height, width, before = shape
+        total += KERNEL**2 * before * channels
+        shape = (height // 2, width // 2, channels)
+    inputs = math.prod(shape)
+    for outwards in (*architecture.hidden, outputs):
+        total += inputs * outwards
+        inputs = outwards
+    own = 1 if architecture.normalisation == "none" else 3  # a bias, and then a scale and a shift
+    return total + own * sum(units) + outputs
