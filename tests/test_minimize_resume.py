@@ -128,8 +128,12 @@ def uninterrupted(case: str) -> Minimum:
 
 
 @pytest.mark.parametrize(
-    ("case", "share"), [("batches, rates raced", 0.0), ("no data, rates raced", 0.0), *((case, 0.5) for case in CASES)]
-)
+    ("case", "share"),
+    [
+        ("batches, rates raced", 0.0), ("batches, rates raced", 0.5), ("no data, rates raced", 0.5), ("scaled", 0.5),
+        ("residuals", 0.5),
+    ],
+)  # fmt: skip
 def test_a_descent_cut_anywhere_goes_on_to_the_same_bits(case: str, share: float, tmp_path: Path) -> None:
     whole = uninterrupted(case)
     name = cut_short(case, tmp_path, max(3, round(share * len(whole.steps))))
@@ -302,6 +306,7 @@ def test_a_rule_of_ones_own_is_given_once_more(tmp_path: Path) -> None:
         minimize(valleys, VALLEY, runs=tmp_path, resume=name)
     with pytest.raises(RunError, match=r"is of another model or other data: state\.2 is int32 \[\] there"):
         minimize(valleys, VALLEY, rule=optax.sgd(1.0, momentum=0.5), runs=tmp_path, resume=name)
+    check_same(descend("no data, rule of one's own"), descend("no data, rule of one's own", runs=tmp_path, resume=name))
 
 
 def test_the_command_line_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,8 @@
 For a few numbers the whole Hessian is worked out, and every direction is looked at. For more, the loss is measured
 along Newton's step and along the direction that curves down most, as ``choices.network.stop_point`` does: on all
 examples where that costs little, else on some of them. Those few are made to tell of all by the slope: their loss is
-tilted until its gradient is that of all examples, so that only the curvature is a sample's.
+tilted until its gradient is that of all examples, so that only the curvature is a sample's. And where they say that
+the loss can still fall, the loss of all examples is asked whether it does.
 """
 
 # The types of JAX and of its libraries are partial.
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from downslope.choices.network.stop_point import stop_point
+from downslope.choices.network.stop_point import LENGTHS, stop_point
+from downslope.engines.network.curvature import NEWTON_STEPS, newton_step
 from downslope.engines.network.landscape import Landscape, data_landscape, function_landscape
 from downslope.engines.network.loop import Tree
 from downslope.engines.network.newton import Bowl, FlatFunction
@@ -37,9 +39,9 @@ AT_REST = 1e-3
 """A descent rests where the bowl under it promises less than this share of the way it has come."""
 PROBE = 1e-2
 """How far to look along a level direction, as a share of the point's size or of 1."""
-LEAST_ROWS = 1024
-"""Fewest examples that curvature is measured on."""
-PRODUCTS, SHARE = 250, 0.1
+LEAST_ROWS, SOME_WORK = 512, 1e6
+"""Examples that curvature is measured on at the least, and times numbers to learn, if there are so many."""
+PRODUCTS, SHARE = 250, 0.25
 """Gradients that such a measurement costs, and the share of the descent's own work that it may take."""
 KINDS = {
     StopKind.SADDLE: Stop.SADDLE, StopKind.PLATEAU: Stop.PLATEAU, StopKind.NOISE_FLOOR: Stop.SLOPE,
@@ -143,7 +145,8 @@ def _looked(flat: FlatFunction, point: Vector, bowl: Bowl, level: float, far: fl
 
 def _by_measurement(problem: FunctionProblem, ended: Ended, seed: int) -> EndPoint:
     rows = rows_to_measure(problem, ended)
-    landscape = _landscape(problem, ended.weights, rows, seed)
+    every = _landscape(problem, ended.weights)
+    landscape = _tilted(problem, ended.weights, every, rows, seed) if rows < problem.rows else every
     found = stop_point(
         landscape, landscape.flat(ended.weights), batch=min(ended.batch, landscape.rows), fallen=ended.fallen, seed=seed
     )
@@ -151,10 +154,28 @@ def _by_measurement(problem: FunctionProblem, ended: Ended, seed: int) -> EndPoi
     level = LEVEL[problem.double]
     if found.kind is StopKind.MINIMUM and found.escape_drop > level * max(ended.fallen, abs(found.loss)):
         found = replace(found, kind=StopKind.SADDLE, message=_small_saddle(found))
-    kind = KINDS.get(found.kind, Stop.UNKNOWN)
+    kind = KINDS.get(found.kind, Stop.FLAT_MINIMUM)
     if found.kind is StopKind.MINIMUM:
         kind = Stop.MINIMUM if _rises(found, level) else Stop.FLAT_MINIMUM
-    return EndPoint(kind, found.smallest, found.largest, _told(problem, found), found)
+    told = _flat(found, level) if kind is Stop.FLAT_MINIMUM else found.message
+    if found.kind is StopKind.MINIMUM:
+        told += f"; of {problem.size:,} directions the outermost alone were looked for"
+    end = EndPoint(kind, found.smallest, found.largest, told, found)
+    return end if landscape is every else _by_some(end, found, _fall_of_all(every, landscape, ended.weights))
+
+
+def _by_some(end: EndPoint, found: StopPoint, fall: float) -> EndPoint:
+    """Return what some examples say of a point, held against how far the loss of all falls on the way they point."""
+    some = f"{count(found.rows)} of {plural(found.all_rows, 'example')}"
+    if end.kind is not Stop.SLOPE:
+        return replace(end, reason=f"{end.reason}; the curvature is that of {some}")
+    seen = replace(found, drop=fall)
+    if fall > found.negligible:
+        told = f"{end.reason}; that is by {some}, and the loss of all falls by {figure(fall)} on the way they point"
+        return replace(end, reason=told, stop_point=seen)
+    less = f"that of all falls by {figure(fall)} alone on the way they point, which is next to nothing"
+    told = f"not known: by {some} the loss could still fall by {figure(found.drop)}, but {less}"
+    return replace(end, kind=Stop.UNKNOWN, reason=told, stop_point=seen)
 
 
 def _small_saddle(found: StopPoint) -> str:
@@ -166,33 +187,57 @@ def _small_saddle(found: StopPoint) -> str:
 
 
 def _rises(found: StopPoint, level: float) -> bool:
-    """Say whether every direction rises as far as was measured, and steeply enough that no fall worth naming is left.
+    """Say whether every direction rises as far as was measured, and so steeply that no fall worth naming is left.
 
-    Over the smallest curvature m a slope g falls by ``g^2 / 2 m`` at the most, in whatever direction it points.
+    In a bowl of smallest curvature m a slope g falls by ``g^2 / 2 m`` at the most, in whatever direction it points. And
+    of all that Newton's step gains, k steps of conjugate gradients gain the share ``1 - 4 r^2k`` at the least, where
+    ``r = (sqrt(condition) - 1) / (sqrt(condition) + 1)`` (Golub and Van Loan 2013, section 11.3.3).
     """
-    smallest = found.smallest
-    if smallest <= max(found.smallest_error, level * found.largest):
+    if not _bends_up(found, level):
         return False
-    return found.gradient_norm**2 / (2.0 * smallest) <= found.negligible
+    root = math.sqrt(found.largest / found.smallest)
+    gained = 1.0 - 4.0 * ((root - 1.0) / (root + 1.0)) ** (2 * NEWTON_STEPS)
+    left = found.gradient_norm**2 / (2.0 * found.smallest)
+    return min(left, found.drop / gained if gained > 0 else math.inf) <= found.negligible
+
+
+def _bends_up(found: StopPoint, level: float) -> bool:
+    return found.smallest > max(found.smallest_error, level * found.largest)
+
+
+def _flat(found: StopPoint, level: float) -> str:
+    """Return the sentence of a minimum of which it is not known that every direction rises."""
+    lowest = f"the lowest curvature found, {figure(found.smallest)} beside {figure(found.largest)}"
+    if found.escape_drop > 0 or found.smallest < -found.smallest_error:
+        level_by = f"along {lowest}, it falls by {figure(found.escape_drop)}, which is next to nothing"
+    elif _bends_up(found, level):
+        level_by = f"{lowest}, is small beside the slope of {figure(found.gradient_norm)}"
+    else:
+        level_by = f"{lowest}, cannot be told from none (its error is {figure(found.smallest_error)})"
+    return (
+        f"a minimum, but all but level in some direction: Newton's step lowers the loss by {figure(found.drop)} at "
+        f"most, and {level_by}"
+    )
 
 
 def rows_to_measure(problem: FunctionProblem, ended: Ended) -> int:
     """Return how many examples to measure on: all, or as many as cost little beside the descent; 0 without data."""
     work = ended.updates * (ended.batch or problem.rows)
-    affordable = max(LEAST_ROWS, int(WHOLE_WORK / problem.size), int(SHARE * work / PRODUCTS))
+    affordable = max(LEAST_ROWS, int(SOME_WORK / problem.size), int(SHARE * work / PRODUCTS))
     return min(problem.rows, affordable)
 
 
-def _landscape(problem: FunctionProblem, weights: Tree, rows: int, seed: int) -> Landscape:
-    """Return the loss as a landscape; of some examples one with the slope of all at the weights."""
+def _landscape(problem: FunctionProblem, weights: Tree) -> Landscape:
+    """Return the loss of all examples as a landscape."""
     if not problem.rows:
         return function_landscape(lambda tree: problem.of(tree, None), weights)
-    every = data_landscape(problem.of, weights, problem.data)
-    if rows >= problem.rows:
-        return every
+    return data_landscape(problem.of, weights, problem.data)
+
+
+def _tilted(problem: FunctionProblem, weights: Tree, every: Landscape, rows: int, seed: int) -> Landscape:
+    """Return the loss of some examples as a landscape, with the slope of all at the weights."""
     drawn: Indices = np.random.default_rng(seed).choice(problem.rows, rows, replace=False).astype(np.int32)
     center = every.flat(weights)
-    tilt = every.gradient(center) - every.gradient(center, drawn)
     some = jax.tree.map(lambda leaf: leaf[drawn], problem.data)
 
     def tilted(tree: Tree, data: Tree, chosen: jax.Array) -> jax.Array:
@@ -200,14 +245,15 @@ def _landscape(problem: FunctionProblem, weights: Tree, rows: int, seed: int) ->
         away = ravel_pytree(tree)[0] - origin
         return problem.of(tree, jax.tree.map(lambda leaf: leaf[chosen], batch)) + jnp.vdot(slope, away)
 
-    return Landscape(tilted, (some, jnp.asarray(tilt), jnp.asarray(center)), rows, weights)
+    level = Landscape(tilted, (some, jnp.zeros(center.shape, center.dtype), jnp.asarray(center)), rows, weights)
+    tilt = every.gradient(center) - level.gradient(center)
+    return level.with_data((some, jnp.asarray(tilt), jnp.asarray(center)), rows)
 
 
-def _told(problem: FunctionProblem, found: StopPoint) -> str:
-    """Return the sentence of a measurement, and what it leaves open."""
-    told = found.message
-    if found.kind is StopKind.MINIMUM:
-        told += f"; of {problem.size:,} directions the outermost alone were looked for"
-    if found.rows < problem.rows:
-        told += f"; the curvature is that of {count(found.rows)} of {plural(problem.rows, 'example')}"
-    return told
+def _fall_of_all(every: Landscape, some: Landscape, weights: Tree) -> float:
+    """Return the largest fall of the loss of all examples along the Newton step of some, 0 for none."""
+    center = every.flat(weights)
+    step, _ = newton_step(some, center, some.gradient(center))
+    losses = every.values(center, step[None], LENGTHS[:, None])
+    falls = every.value(center) - losses[np.isfinite(losses)]
+    return float(falls.max(initial=0.0))
