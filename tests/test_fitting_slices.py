@@ -185,6 +185,13 @@ def test_a_path_begins_at_the_start_and_ends_with_the_run(classes: Saved, plane:
     assert set(apart) == {apart[0]}
 
 
+def test_keeping_a_path_changes_no_weight(numbers: Saved) -> None:
+    without = fit(str(numbers.table), runs=None, keep_path=0, **NUMBERS)
+    assert without.trajectory is None
+    for name, array in numbers.run.model.arrays.items():  # type: ignore[union-attr]
+        np.testing.assert_array_equal(without.model.arrays[name], array)  # type: ignore[union-attr]
+
+
 def test_a_run_cut_short_keeps_the_same_path(classes: Saved, tmp_path: Path) -> None:
     class Cut(Exception):
         pass
