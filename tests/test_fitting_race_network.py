@@ -161,6 +161,7 @@ def test_the_record_survives_a_file_and_the_page_names_no_gap() -> None:
         ({"method": "mini-batch"}, "leave method out"),
         ({"patience": 2}, "gives every method its passes and stops for nothing else; leave patience out"),
         ({"measure_every": 1.0}, "leave measure-every out"),
+        ({"normalisation": "batch"}, "brings the units of one example all to 0; set normalisation layer"),
         ({"seeds": 0}, "seeds must be a whole number of at least 1"),
         ({"model": "cnn"}, "takes images"),
         ({"model": "mlp:60000,60000"}, "side by side would take about"),

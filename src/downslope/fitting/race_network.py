@@ -131,6 +131,12 @@ def _checked(spec: Spec) -> Spec:
             )  # fmt: skip
             message = f"race {why}; leave {name.replace('_', '-')} out"
             raise OptionError(message)
+    if spec.normalisation == "batch":
+        message = (
+            "the stochastic method takes one example a step, and batch normalisation brings the units of one example "
+            "all to 0; set normalisation layer, or leave it out"
+        )
+        raise OptionError(message)
     return spec
 
 
@@ -139,8 +145,7 @@ def _contenders(task: NetworkTask, passes: int, seeds: int) -> tuple[Contender, 
     spec, rows = task.spec, task.rows
     given = min(MINI_BATCH, max(1, rows // 4)) if isinstance(spec.batch_size, str) else min(int(spec.batch_size), rows)
     mini = -(-given // spec.pieces) * spec.pieces
-    whole = task.architecture.normalisation == "batch"  # which goes by all examples that are taken together
-    parts = 1 if whole else -(-rows // PART)
+    parts = -(-rows // PART)
     every = tuple(spec.seed + each for each in range(seeds))
     still = every if spec.dropout else every[:1]
     most = MOST_UPDATES_CONVOLUTION if task.architecture.channels else MOST_UPDATES
