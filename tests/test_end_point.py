@@ -40,6 +40,13 @@ def test_a_bowl_that_was_not_gone_down_is_a_slope() -> None:
     assert found.reason.startswith("no stop: the gradient is")
 
 
+def test_a_slope_of_a_few_numbers_tells_what_is_left() -> None:
+    found = minimize(lambda p: (p[0] - 1.0) ** 2, [3.0], rule="plain", learning_rate=0.25, updates=2)
+    assert found.kind is Stop.SLOPE
+    assert found.value == pytest.approx(0.25)  # each step halves the way to the bottom
+    assert found.reason.endswith("; the bowl that fits there falls by another 0.25")
+
+
 def test_a_saddle_of_many_numbers_names_the_fall_that_it_leaves() -> None:
     def saddle(p: jax.Array) -> jax.Array:
         return jnp.sum(p[1:] ** 2) + 0.25 * p[0] ** 4 - 0.5 * p[0] ** 2

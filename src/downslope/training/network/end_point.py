@@ -103,10 +103,10 @@ def _by_whole_hessian(problem: FunctionProblem, ended: Ended) -> EndPoint:
     kind = _kind_of(flat, point, bowl, ended.fallen, LEVEL[problem.double])
     smallest, largest = float(bowl.bends[0]), float(bowl.bends[-1])
     whole = f"all {problem.size:,} directions were" if problem.size > 1 else "its only direction was"
-    return EndPoint(
-        kind, smallest, largest,
-        f"{whole} measured: curvatures from {figure(smallest)} to {figure(largest)}, gradient {figure(bowl.norm)}",
-    )  # fmt: skip
+    told = f"{whole} measured: curvatures from {figure(smallest)} to {figure(largest)}, gradient {figure(bowl.norm)}"
+    if kind is Stop.SLOPE and smallest > 0:
+        told += f"; the bowl that fits there falls by another {figure(bowl.gap())}"
+    return EndPoint(kind, smallest, largest, told)
 
 
 def _kind_of(flat: FlatFunction, point: Vector, bowl: Bowl, fallen: float, level: float) -> Stop:
