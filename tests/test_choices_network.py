@@ -224,10 +224,14 @@ def test_the_batch_with_the_smallest_predicted_time_is_chosen() -> None:
     for row in choice.candidates:
         assert row["relative_time"] == pytest.approx(times[row["batch_size"]])
     assert "400 examples (95 %: 300 to 600)" in choice.reason
-    few = choose_network_batch(noise_of(math.inf), StepCost(64e-6, 1e-6), 100)
+    few = choose_network_batch(noise_of(math.inf, 80.0), StepCost(64e-6, 1e-6), 100)
     assert [row["batch_size"] for row in few.candidates] == [16, 32, 64]
-    assert few.candidates[0]["relative_steps"] == pytest.approx(1 + 100 / 16)
-    assert choose_network_batch(noise_of(1.0), StepCost(64e-6, 1e-6), 3).value == 16
+    assert few.candidates[0]["relative_steps"] == pytest.approx(1 + 80 / 16)
+    assert "is above 80 examples" in few.reason
+    most = choose_network_batch(noise_of(math.inf, 800.0), StepCost(64e-6, 1e-6), 500, most=40)
+    assert [row["batch_size"] for row in most.candidates] == [16, 32]
+    assert most.candidates[0]["relative_steps"] == pytest.approx(1 + 500 / 16)
+    assert choose_network_batch(noise_of(1.0, 0.5, 2.0), StepCost(64e-6, 1e-6), 3).value == 16
 
 
 def test_steps_are_timed_and_the_weights_left_alone() -> None:
@@ -315,6 +319,14 @@ def test_a_gradient_below_its_own_scatter_is_the_noise_floor() -> None:
     part = stop_point(landscape, off, rate=0.1, batch=20, sample=500)
     assert (part.rows, part.all_rows) == (500, 2000)
     assert part.gradient_norm != point.gradient_norm
+
+
+def test_the_slope_may_be_taken_on_more_rows_than_the_curvature() -> None:
+    landscape = mean_of_numbers(2000, 0.0, 0)
+    off = np.asarray(landscape.data).mean(axis=0) + np.array([0.1, 0.0, 0.0])
+    point = stop_point(landscape, off, curved=100)
+    assert (point.rows, point.gradient_norm) == (2000, pytest.approx(0.1, rel=1e-6))
+    assert point.drop == pytest.approx(0.005, rel=1e-3)
 
 
 def test_what_counts_as_a_fall_is_measured_against_the_whole_descent() -> None:

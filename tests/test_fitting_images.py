@@ -73,7 +73,7 @@ def test_the_record_says_what_the_images_are(trained: Trained) -> None:
     assert run.data.columns[0].treatment == "8 x 8 grey pixels, each channel standardised"
     assert run.holdout["accuracy"] > run.baseline["accuracy"] + 0.3
     assert run.objective < run.objective_at_start
-    assert {"read", "choose", "descend", "compile", "total"} == set(run.seconds)
+    assert {"read", "choose", "descend", "measure", "compile", "total"} == set(run.seconds)
     assert trained.told["kind"] == "network"
     assert trained.told["shape"] == [8, 8, 1]
 
@@ -298,7 +298,8 @@ def test_layers_that_would_not_fit_in_memory_are_said_before_the_first_step() ->
     check_training_memory(cnn, shape, Spec(batch_size=most // 2, learning_rate=0.1))
     check_training_memory(cnn, shape, Spec(batch_size=8 * most, learning_rate=0.1, pieces=16))
     check_training_memory(cnn, (most // 2, *shape[1:]), Spec(batch_size=2 * most, learning_rate=0.1))
-    for spec in (Spec(batch_size=2 * most, learning_rate=0.1), Spec(batch_size=most // 2)):
+    check_training_memory(cnn, shape, Spec(batch_size=most // 2))  # the rates of convolutions are raced one by one
+    for spec in (Spec(batch_size=2 * most, learning_rate=0.1), Spec(batch_size=2 * most)):
         with pytest.raises(
             OptionError, match=r'"cnn:16,32/128" on images of 224 x 224 pixels would take about .* free'
         ):

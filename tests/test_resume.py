@@ -118,7 +118,8 @@ def network_problem(text: str, normalisation: str, dropout: float) -> NetworkPro
 def descent_of(rule: str, rates: list[float], keeper: Keeper | None = None, text: str = "mlp:5") -> NetworkDescent:
     spec = Spec(epochs=20, seed=3)
     problem = network_problem(text, "batch", 0.2)
-    measuring = Measuring(problem.rest, problem.loss, problem.l2, problem.weights, problem.train, work=3e3, seed=3)
+    parts = (problem.rest, problem.loss, problem.l2, problem.weights, problem.train)
+    measuring = Measuring(*parts, operations=1e9, passes=20, seed=3)
     return NetworkDescent(
         problem, course_of(150, 16, spec, own_rate=len(rates) == 1), (rule, rule_of(rule, 0.9, 1e-3)), np.array(rates),
         patience=50, max_seconds=1e9, clip=1.0, pieces=2, watch=None, measuring=measuring,

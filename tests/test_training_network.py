@@ -50,7 +50,7 @@ def usual() -> NetworkTraining:
 def test_the_batch_size_comes_with_its_evidence(usual: NetworkTraining) -> None:
     choice = next(each for each in usual.choices if each.name == "batch_size")
     assert usual.resolved["batch_size"] == choice.value
-    assert "noise scale" in choice.reason
+    assert "noise scale after 100 trial updates" in choice.reason
     best = min(choice.candidates, key=lambda row: row["relative_time"])
     assert best["batch_size"] == choice.value
     again = trained(epochs=10, measure_every=4.0)
@@ -111,7 +111,7 @@ def test_a_run_that_diverges_keeps_the_last_weights_that_were_good() -> None:
 def test_the_layer_and_the_update_of_a_nan_are_named() -> None:
     data = inputs(ROWS, 0)
     numbers = data.numbers.copy()
-    numbers[37] = 1e38
+    numbers[37] = 3e38
     run = train_network(
         parse_model("mlp:8"), replace(data, numbers=numbers), None,
         Spec(model="mlp:8", learning_rate=0.01, batch_size=50, epochs=3), "log", 1,
@@ -120,6 +120,17 @@ def test_the_layer_and_the_update_of_a_nan_are_named() -> None:
     assert "diverged at update" in run.message
     assert "layer" in run.message
     assert all(np.isfinite(array).all() for array in run.arrays.values())
+
+
+def test_without_held_out_rows_a_run_that_diverges_falls_back_one_step() -> None:
+    settings: dict[str, Any] = {"held": False, "rule": "plain", "batch_size": 50, "schedule": "constant", "l2": 1.0}
+    run = trained(learning_rate=2.3, epochs=5, **settings)
+    assert run.verdict is Verdict.DIVERGED
+    assert run.updates > 2
+    before = trained(learning_rate=2.3, epochs=(run.updates - 1) / 12, **settings)
+    assert before.updates == run.updates - 1
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(run.arrays[name], array)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +219,7 @@ def test_a_state_is_looked_about_in_the_coordinates_of_its_rule(measured: Small,
     program = Program(batch_loss(case.rest, case.loss, 0.0), made, 20, 20, 1e6)
     state = first_state(case.weights, made, case.statistics, 0)
     state, _ = program.advance(state, case.data, np.arange(400, dtype=np.int32), np.full(20, 1e-3))
-    measuring = Measuring(case.rest, case.loss, 0.0, case.weights, case.data, work=1e9, seed=0)
+    measuring = Measuring(case.rest, case.loss, 0.0, case.weights, case.data, operations=1e3, passes=1, seed=0)
     look = measuring.look(state, (rule, 0.9), 1e-3, 20, 1.0)
     factor = limit_factor(rule, 0.9)
     assert math.isnan(look.limit) if math.isnan(factor) else look.limit == pytest.approx(factor / look.limit_curvature)

@@ -92,7 +92,7 @@ def fit_images(ready: ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
         return Scored(examples_of(part), model.scores_of(part.pixels))
 
     held_out = None if prepared.holdout is None else scored(prepared.holdout)
-    return network_run(ready, trained, model, delta, scored(prepared.train), held_out)
+    return network_run(spec, prepared, ready.examples, trained, model, delta, scored(prepared.train), held_out)
 
 
 def _check(spec: Spec) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from downslope.choices.start import constant_start
 from downslope.data.blocks import Examples
@@ -15,15 +15,31 @@ from downslope.losses import make_loss
 from downslope.models.linear import Objective
 from downslope.models.network import Architecture, parse_model
 from downslope.models.network.model import NetworkModel
-from downslope.records import Curvature, GapKind, Run, Spec
+from downslope.records import Curvature, DataSummary, GapKind, Run, Spec
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
 from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
 from downslope.types import Matrix
 
-if TYPE_CHECKING:
-    from downslope.fitting.images import ReadyImages
+
+class Prepared(Protocol):
+    """What was read, as far as the record of a training asks for it: of a table or of images."""
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the target, none for a number."""
+        ...
+
+    @property
+    def summary(self) -> DataSummary:
+        """What the data is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ def fit_network(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
         return Scored(examples, model.scores_of(block.numbers, block.codes))
 
     held_out = None if prepared.holdout is None else scored(prepared.holdout)
-    return network_run(ready, trained, model, delta, scored(prepared.train), held_out)
+    return network_run(spec, prepared, ready.examples, trained, model, delta, scored(prepared.train), held_out)
 
 
 def inputs_of(examples: Examples) -> NetworkInputs:
@@ -72,15 +88,17 @@ def inputs_of(examples: Examples) -> NetworkInputs:
 
 
 def network_run(
-    ready: Ready | ReadyImages, trained: NetworkTraining, model: NetworkModel, delta: float, train: Scored,
-    held: Scored | None,
+    spec: Spec, prepared: Prepared, examples: Examples, trained: NetworkTraining, model: NetworkModel, delta: float,
+    train: Scored, held: Scored | None,
 ) -> Run:  # fmt: skip
-    """Return the record of a training, scored on the training part, the held-out part and against a constant."""
-    prepared, spec = ready.prepared, ready.spec
+    """Return the record of a training, scored on the training part, the held-out part and against a constant.
+
+    examples: as they were learned from, with their class weights.
+    """
     classes = len(prepared.classes)
     loss = make_loss(prepared.loss, delta=delta, quantile=spec.quantile)
-    objective = Objective(loss, 0.0, 0.0, True, ready.outputs)
-    constant = constant_start(ready.examples, objective)
+    objective = Objective(loss, 0.0, 0.0, True, model.outputs)
+    constant = constant_start(examples, objective)
     unknown = math.nan
     return Run(
         run="", spec=spec, resolved=dict(trained.resolved), verdict=trained.verdict, message=trained.message,

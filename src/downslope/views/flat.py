@@ -28,5 +28,5 @@ def flat(run: Run) -> dict[str, JsonValue]:
         **{name: plain(run.setting(setting)) for name, setting in asked.items()},
         **{name: whole[name] for name in end + work},
         **{name: whole["curvature"][name] for name in shape},
-        **{name: whole[name] for name in ("choices", "coefficients", "findings")},
+        **{name: whole[name] for name in ("choices", "coefficients", "findings", "looks", "stop_point")},
     }

@@ -31,14 +31,17 @@ TIMED = {16: 32, 256: 4}
 TRIES = 3
 
 
-def choose_network_batch(noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1]) -> Choice:
+def choose_network_batch(
+    noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1], when: str = "at the start"
+) -> Choice:
     """Return the batch size with the smallest predicted time to the minimum, with its evidence.
 
-    noise: at the start. cost: as ``network_step_cost`` measures it. rows: training examples; no batch is larger, and
-    a noise scale above them counts as them, since a batch of all rows has no noise. most: that the memory holds, or
-    that leave enough updates.
+    noise: measured ``when``; its lower end counts where it has no upper one. cost: as ``network_step_cost`` measures
+    it. rows: training examples; no batch is larger, and a noise scale above them counts as them, since a batch of all
+    rows has no noise. most: that the memory holds, or that leave enough updates.
     """
-    scale = min(noise.scale, float(rows))
+    known = math.isfinite(noise.high)
+    scale = min(noise.scale if known else max(noise.low, 1.0), float(rows))
     candidates: list[dict[str, JsonValue]] = []
     for size in CANDIDATES:
         if size > max(min(rows, most), CANDIDATES[0]):
@@ -49,10 +52,14 @@ def choose_network_batch(noise: Noise, cost: StepCost, rows: int, most: int = CA
             "relative_time": steps * seconds,
         })  # fmt: skip
     best = min(candidates, key=lambda each: each["relative_time"])
-    within = f" (95 %: {figure(noise.low)} to {figure(noise.high)})" if math.isfinite(noise.scale) else ""
+    measured = (
+        f"{figure(noise.scale)} examples (95 %: {figure(noise.low)} to {figure(noise.high)})"
+        if known
+        else f"above {figure(noise.low)} examples"
+    )
     reason = (
-        f"the gradient's noise scale at the start is {figure(noise.scale)} examples{within}, and a step costs as much "
-        f"as {figure(cost.step / cost.example, 2)} of them"
+        f"the gradient's noise scale {when} is {measured}, and a step costs as much as "
+        f"{figure(cost.step / cost.example, 2)} of them"
     )
     return Choice("batch_size", best["batch_size"], reason, tuple(candidates))
 

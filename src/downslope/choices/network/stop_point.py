@@ -97,20 +97,21 @@ class _Place:
 
 def stop_point(
     landscape: Landscape, weights: FloatArray, *, rate: float = math.nan, batch: int = 0, fallen: float = math.nan,
-    sample: int | None = None, seed: int = 0,
+    sample: int | None = None, curved: int | None = None, seed: int = 0,
 ) -> StopPoint:  # fmt: skip
     """Return what kind of point ``weights`` (P,) are at, with the measurements that say so.
 
     rate: the learning rate in use. batch: examples a step, 0 for all rows. fallen: how far the loss has come down
     since the start, against which falls are judged; where it has not, by the loss itself, or 1 if that is less.
-    sample: rows to measure on, None for all.
+    sample: rows to measure the loss and its slope on, None for all. curved: rows for the curvature, None for as many.
     """
     at = _Place(landscape, weights, sampled(landscape, sample, 1, seed), seed)
     loss = landscape.value(weights, at.rows)
     gradient = landscape.gradient(weights, at.rows)
     negligible = NEGLIGIBLE * (fallen if fallen > 0 else max(1.0, abs(loss)))
-    found = extremes(landscape, weights, rows=at.rows, seed=seed)
-    step, _ = newton_step(landscape, weights, gradient, rows=at.rows)
+    bent = at.rows if curved is None else sampled(landscape, curved, 1, seed)
+    found = extremes(landscape, weights, rows=bent, seed=seed)
+    step, _ = newton_step(landscape, weights, gradient, rows=bent)
     drop, _ = at.scan(step, loss)
     reach = max(1.0, float(np.linalg.norm(weights.astype(np.float64))))
     spread = _batch_spread(landscape, weights, batch, seed)

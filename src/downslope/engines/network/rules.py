@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from downslope.errors import OptionError
@@ -59,18 +60,22 @@ def rule_of(name: str, momentum: float, weight_decay: float | None) -> Rule:
 def second_moments(name: str, state: Any) -> Any:
     """Return what a rule divides gradients by, as a tree like the weights; None for a rule that does not divide.
 
-    state: its memory after at least one update. The root of the (corrected) mean square, and what keeps it from zero.
+    state: its memory after at least one update. The root of the (corrected) mean square, and what keeps it from zero;
+    infinite for a weight that never had a gradient, since no step moves it.
     """
     if name in ("adam", "adamw"):
         kept = _memory(state, optax.ScaleByAdamState)
         correction = 1.0 - BETA_SECOND**kept.count
-        return jax.tree.map(lambda nu: (nu / correction) ** 0.5 + EPSILON, kept.nu)
+        return jax.tree.map(lambda nu: _divisor(nu / correction), kept.nu)
     if name == "rmsprop":
-        return jax.tree.map(lambda nu: nu**0.5 + EPSILON, _memory(state, optax.ScaleByRmsState).nu)
+        return jax.tree.map(_divisor, _memory(state, optax.ScaleByRmsState).nu)
     if name == "adagrad":
-        squares = _memory(state, optax.ScaleByRssState).sum_of_squares
-        return jax.tree.map(lambda total: total**0.5 + EPSILON, squares)
+        return jax.tree.map(_divisor, _memory(state, optax.ScaleByRssState).sum_of_squares)
     return None
+
+
+def _divisor(squares: jax.Array) -> jax.Array:
+    return jnp.where(squares > 0, jnp.sqrt(squares) + EPSILON, jnp.inf)
 
 
 def _memory(state: Any, kind: type) -> Any:

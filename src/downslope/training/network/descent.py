@@ -62,10 +62,16 @@ from downslope.types import Indices, JsonValue, Vector
 
 CHUNK_SECONDS = 0.25
 """Seconds between two trips to the host."""
+NORM_EVERY = 8
+"""Updates between two whose gradient's length is taken: a mean of a few of them tells as much as all."""
 MOST_STEPS = 2048
 """Most updates of one chunk, for which its program makes room."""
+SETTLED = 0.25
+"""Share of the planned updates before which a small gradient ends nothing: at a start it may only be slow."""
 EXPLODED = 1e3
 """A batch loss this many times that of the start ends a lane."""
+AT_ONCE = ("plain", "momentum", "nesterov")
+"""Rules whose stability limit is known before their first step; the others divide by what they have met."""
 KIND = "network"
 """What its checkpoints call themselves."""
 TOLD = ("updates", "chosen", "best", "best_update", "waited", "retries")
@@ -127,6 +133,15 @@ class Ended:
     statistics: Statistics
 
 
+@dataclass(frozen=True)
+class Taken:
+    """One chunk as it was begun, to be taken again: the state, the rows and the rates of its steps."""
+
+    state: State
+    rows: Indices
+    rates: Vector
+
+
 class NetworkDescent:
     """Runs a training from where its state stands to its end."""
 
@@ -148,7 +163,7 @@ class NetworkDescent:
         self.start = self.loss_on(problem.weights, problem.network.statistics, problem.train)
         self.limit = EXPLODED * max(self.start, 1e-30) if math.isfinite(self.start) else math.inf
         self.progress = Progress(rates=[float(each) for each in rates])
-        first = first_state(problem.weights, self.rule, problem.network.statistics, course.seed)
+        first = first_state(problem.weights, self.rule, problem.network.statistics, course.seed, keep_good=False)
         self.state: State = as_lanes(first, rates.size) if rates.size > 1 else first
         # A copy: the compiled steps reuse the memory of the state that they are given.
         self.best: tuple[Tree, Statistics] = jax.tree.map(np.array, (problem.weights, problem.network.statistics))
@@ -156,6 +171,7 @@ class NetworkDescent:
             self.progress.chosen = float(rates[0])
         self._order = Order(course)
         self._programs: dict[bool, Program] = {}
+        self._taken: list[Taken] = []
         self._step_seconds = math.nan
         self.measure_seconds = 0.0
         self._began = time.perf_counter()
@@ -181,7 +197,8 @@ class NetworkDescent:
         for name in LISTS:
             setattr(progress, name, list(told[name]))
         progress.seconds, progress.steps = told["log"]["seconds"], list(begin.steps)
-        first = first_state(self.problem.weights, self.rule, self.problem.network.statistics, self.course.seed)
+        statistics = self.problem.network.statistics
+        first = first_state(self.problem.weights, self.rule, statistics, self.course.seed, keep_good=False)
         like = as_lanes(first, len(progress.rates)) if self.racing else first
         self.state = self._leaves_like("state", like)
         self.best = self._leaves_like("best", self.best)
@@ -214,6 +231,8 @@ class NetworkDescent:
 
     def run(self) -> Ended:
         """Train to the end; a KeyboardInterrupt ends it where it stands."""
+        if self.progress.updates == 0 and self.rule_name in AT_ONCE:
+            self.look_around()
         try:
             while True:
                 ended = self.advance()
@@ -232,12 +251,14 @@ class NetworkDescent:
         share = course.share(progress.updates, count)
         rates = np.outer(progress.rates, share) if self.racing else progress.chosen * share
         rows = self._order.rows(progress.updates, count)
+        if not self.racing:
+            self._taken = [*self._taken[-1:], Taken(jax.tree.map(jnp.copy, self.state), rows, rates)]
         began = time.perf_counter()
         fresh = self.racing not in self._programs
         self.state, chunk = self._program().advance(self.state, self.problem.train, rows, rates)
         if not fresh:
             self._step_seconds = (time.perf_counter() - began) / count
-        ended = self._after_race_chunk(chunk, count) if self.racing else self._after_chunk(chunk, rows, count)
+        ended = self._after_race_chunk(chunk, count) if self.racing else self._after_chunk(chunk, count)
         if ended is None:
             self._keep_moment()
         if ended is None and course.measures_at(progress.updates):
@@ -257,7 +278,7 @@ class NetworkDescent:
         if self.racing or (progress.looks and progress.looks[-1]["update"] == progress.updates):
             return
         began = time.perf_counter()
-        rate = progress.chosen * float(self.course.share(progress.updates - 1, 1)[0])
+        rate = progress.chosen * float(self.course.share(max(progress.updates - 1, 0), 1)[0])
         with suppress(InputError):
             look = self.measuring.look(
                 self.state, (self.rule_name, self.momentum), rate, progress.updates,
@@ -272,7 +293,7 @@ class NetworkDescent:
             steps = min(MOST_STEPS, self.course.updates_an_epoch)
             self._programs[self.racing] = Program(
                 loss, self.rule, self.course.batch, steps, self.limit, lanes=self.racing, clip=self.clip,
-                pieces=self.pieces, one_by_one=convolves(self.problem.network),
+                pieces=self.pieces, one_by_one=convolves(self.problem.network), norm_every=NORM_EVERY,
             )  # fmt: skip
         return self._programs[self.racing]
 
@@ -304,10 +325,10 @@ class NetworkDescent:
         self._step_seconds = math.nan
         return None
 
-    def _after_chunk(self, chunk: Chunk, rows: Indices, count: int) -> Ended | None:
+    def _after_chunk(self, chunk: Chunk, count: int) -> Ended | None:
         progress = self.progress
         if not bool(self.state.alive):
-            return self._after_divergence(chunk, rows)
+            return self._after_divergence(chunk)
         progress.updates += count
         held = self._look() if self.course.looks_at(progress.updates) else math.nan
         rate = progress.chosen * float(self.course.share(progress.updates - 1, 1)[0])
@@ -330,7 +351,7 @@ class NetworkDescent:
                 f"converged: the held-out loss has not fallen for {looks}; "
                 f"the weights of update {progress.best_update:,}, its lowest, are kept"
             )
-        if len(progress.noises) >= self.patience:
+        if len(progress.noises) >= self.patience and progress.updates >= SETTLED * self.course.updates:
             spread, signal = np.mean(progress.noises[-self.patience :], axis=0)
             if lost_in_noise(spread, signal, rows):
                 return (
@@ -359,32 +380,57 @@ class NetworkDescent:
             progress.waited += 1
         return value
 
-    def _after_divergence(self, chunk: Chunk, rows: Indices) -> Ended | None:
+    def _after_divergence(self, chunk: Chunk) -> Ended | None:
         """End the run at its last good weights; a rate that was chosen here is halved first."""
         progress = self.progress
         bad = first_bad(chunk, self.limit)
+        loss, explained = float(chunk.losses[bad]), ""
         progress.updates += bad
+        here = self._again(self._taken[-1], bad)
+        good = self._last_good(bad)
+        if not math.isfinite(loss):
+            explained = self._where(good, bad - 1) or self._where(here, bad) or "the loss is not a number"
+        self.state = good
         if progress.evidence and progress.retries < RETRIES:
             progress.retries += 1
             progress.chosen *= 0.5
-            self.state = restarted(self.state, self.rule, self.course.seed)
+            self.state = restarted(good, self.rule, self.course.seed)
+            progress.updates = int(self.state.updates)
             return None
-        what = self._met(float(chunk.losses[bad]), rows[bad * self.course.batch : (bad + 1) * self.course.batch])
-        return self._end(Verdict.DIVERGED, divergence(progress.updates + 1, what, progress.chosen))
+        what = explained or f"the loss is {figure(loss / self.start)} times the start's"
+        limit = self.looks()[-1].limit if progress.looks else math.nan
+        return self._end(Verdict.DIVERGED, divergence(progress.updates + 1, what, progress.chosen, limit))
 
-    def _met(self, loss: float, rows: Indices) -> str:
-        """Return what ended a run at a batch of ``rows``: a loss too high, or the layer that gave no number."""
-        if math.isfinite(loss) and loss > self.limit:
-            return f"the loss is {figure(loss / self.start)} times the start's"
-        where = not_finite(self.problem.rest, self.problem.loss, self.problem.l2, self.state, self.problem.train, rows)
-        return "the loss is not a number" if where is None else where
+    def _last_good(self, bad: int) -> State:
+        """Return the state at the last weights whose loss was good, where that of step ``bad`` was not.
+
+        They are a step earlier, so in the chunk before where it was the first; the start of a sitting has none before.
+        """
+        if bad == 0 and len(self._taken) > 1:
+            return self._again(self._taken[0], self._taken[0].rates.size - 1)
+        return self._again(self._taken[-1], max(bad - 1, 0))
+
+    def _again(self, taken: Taken, count: int) -> State:
+        """Return where the first ``count`` steps of a chunk lead."""
+        state = jax.tree.map(jnp.copy, taken.state)
+        if count == 0:
+            return state
+        batch = self.course.batch
+        state, _ = self._program().advance(state, self.problem.train, taken.rows[: count * batch], taken.rates[:count])
+        return state
+
+    def _where(self, state: State, step: int) -> str | None:
+        """Return where numbers ceased at a step of the last chunk, taken from ``state``."""
+        if step < 0:
+            return None
+        rows = self._taken[-1].rows[step * self.course.batch : (step + 1) * self.course.batch]
+        problem = self.problem
+        return not_finite(problem.rest, problem.loss, problem.l2, state, problem.train, rows)
 
     def _end(self, verdict: Verdict, message: str) -> Ended:
         weights = settled_weights(self.rule_name, self.state.rule, self.state.weights)
         statistics = self.state.statistics
-        if verdict is Verdict.DIVERGED:
-            weights = self.state.last_good
-        elif not self.racing:
+        if verdict is not Verdict.DIVERGED and not self.racing:
             self.path.end(self.progress.updates, (weights, statistics))
         if self.racing:
             weights, statistics = self.problem.weights, self.problem.network.statistics
@@ -404,7 +450,8 @@ class NetworkDescent:
         """Record the mean of the batch losses met since the last look."""
         known = losses[np.isfinite(losses)]
         objective = float(known.mean()) * self.problem.scale.objective if known.size else math.nan
-        norm = float(np.sqrt(np.mean(norms[np.isfinite(norms)].astype(np.float64) ** 2))) if known.size else math.nan
+        lengths = norms[np.isfinite(norms)].astype(np.float64)
+        norm = float(np.sqrt(np.mean(lengths**2))) if lengths.size else math.nan
         record = StepRecord(
             self.progress.updates, self.course.passes(self.progress.updates), self.seconds, objective, norm, rate,
             math.nan, GapKind.NONE, False, held * self.problem.scale.objective,

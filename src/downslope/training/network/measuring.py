@@ -10,6 +10,9 @@ drawn so that one measurement costs a small share of the run.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,26 +28,46 @@ from downslope.losses import Loss
 from downslope.models.network.layers import Statistics
 from downslope.records.shape import Look, Noise, StopPoint
 
-SHARE = 0.01
-"""Share of a run's work that one measurement may take."""
-PRODUCTS = 250
-"""Gradients of its sample that one measurement costs."""
+Result = TypeVar("Result")
+SHARE, LEAST_WORK = 0.01, 1e11
+"""Operations that one measurement may take: this share of a run's, or so many, about a second."""
+PRODUCTS, FULL_PASSES, NOISE_PASSES = 250, 15, 20
+"""Gradients of each sample that one measurement costs: of curvature, of the loss along directions, of noise."""
 CURVED = (64, 2048)
 """Fewest and most rows that curvature is measured on."""
-NOISY = (256, 2048)
+NOISY = (256, 4096)
 """Fewest and most rows that noise is measured on."""
 STEPS, PROBES = 30, 8
 """Steps of Lanczos' method and directions of a trace; the error that they leave is told beside the result."""
 
 
+def _quietly(measure: Callable[..., Result]) -> Callable[..., Result]:
+    """Let numbers overflow without a warning: what is not finite is told of by what is returned or raised."""
+
+    @wraps(measure)
+    def measured(*arguments: Any, **named: Any) -> Result:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return measure(*arguments, **named)
+
+    return measured
+
+
 class Measuring:
     """Measures one network's loss over its training rows."""
 
-    def __init__(self, rest: Tree, loss: Loss, l2: float, weights: Tree, data: Data, *, work: float, seed: int) -> None:
-        """Take the network's parts and its data. work: examples that the whole run goes through."""
+    def __init__(
+        self, rest: Tree, loss: Loss, l2: float, weights: Tree, data: Data, *, operations: float, passes: float,
+        seed: int,
+    ) -> None:  # fmt: skip
+        """Take the network's parts and its data.
+
+        operations: of the gradient of one example. passes: over the data that the whole run takes.
+        """
         self.rest, self.loss, self.l2, self.like, self.data, self.seed = rest, loss, l2, weights, data, seed
-        self.curved = int(np.clip(SHARE * work / PRODUCTS, *CURVED)) // PIECES * PIECES
-        self.noisy = int(np.clip(SHARE * work / 4, *NOISY))
+        rows = max(LEAST_WORK, SHARE * passes * data.rows * operations) / operations
+        self.curved = int(np.clip(rows / PRODUCTS, *CURVED)) // PIECES * PIECES
+        self.wide = int(max(rows / FULL_PASSES, self.curved))
+        self.noisy = int(np.clip(rows / NOISE_PASSES, *NOISY))
         self._landscape: Landscape | None = None
 
     def landscape(self, statistics: Statistics) -> Landscape:
@@ -53,6 +76,7 @@ class Measuring:
             self._landscape = network_landscape(self.rest, self.loss, self.l2, self.like, statistics, self.data)
         return self._landscape.with_data((statistics, self.data), self.data.rows)
 
+    @_quietly
     def noise(self, weights: Tree, statistics: Statistics, rate: float = math.nan) -> Noise:
         """Return the noise of the gradient, layer by layer, and the share of dead units."""
         landscape = self.landscape(statistics)
@@ -61,6 +85,7 @@ class Measuring:
         flat = landscape.flat(weights)
         return gradient_noise(landscape, flat, sample=self.noisy, rate=rate, dead=dead, seed=self.seed)
 
+    @_quietly
     def look(self, state: State, rule: tuple[str, float], rate: float, update: int, passes: float) -> Look:
         """Return the loss about a state that has taken a step.
 
@@ -81,12 +106,13 @@ class Measuring:
         noise = self.noise(state.weights, state.statistics, plain)
         return Look(update, passes, rate, shape, noise, limit, largest)
 
+    @_quietly
     def stop(self, weights: Tree, statistics: Statistics, *, rate: float, batch: int, fallen: float) -> StopPoint:
         """Return what kind of point the weights are at; rate: nan for steps that are not plain."""
         landscape = self.landscape(statistics)
         return stop_point(
-            landscape, landscape.flat(weights), rate=rate, batch=batch, fallen=fallen, sample=self.curved,
-            seed=self.seed,
+            landscape, landscape.flat(weights), rate=rate, batch=batch, fallen=fallen, sample=self.wide,
+            curved=self.curved, seed=self.seed,
         )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def restarted(state: State, rule: Rule, seed: int) -> State:
     """Return a state at the last good weights with the rule's memory empty, to go on with at a smaller rate."""
     good = state.weights if state.last_good is None else state.last_good
     fresh = first_state(good, rule, state.statistics, seed, keep_good=state.last_good is not None)
-    return fresh._replace(updates=state.updates)
+    return fresh._replace(updates=state.updates, clipped=state.clipped)
 
 
 def halvings(retries: int) -> str:
@@ -78,9 +78,12 @@ def halvings(retries: int) -> str:
     return f"; halved {plural(retries, 'time')} where it diverged later" if retries else ""
 
 
-def divergence(update: int, what: str, rate: float) -> str:
-    """Return the message of a run that diverged at an update."""
+def divergence(update: int, what: str, rate: float, limit: float = math.nan) -> str:
+    """Return the message of a run that diverged at an update; limit: the rate's, where one was measured before."""
+    smaller = rate / 4
+    if 0 < limit < rate:
+        smaller = min(smaller, limit / 2)
     return (
         f"diverged at update {update:,}: {what} at learning rate {figure(rate)}; "
-        f"try {figure(rate / 4)}, or leave the rate to choice"
+        f"try {figure(smaller, 2)}, or leave the rate to choice"
     )

@@ -19,7 +19,7 @@ from downslope.choices.step_cost import kept_cost
 from downslope.data.images.memory import available_bytes
 from downslope.losses import make_loss
 from downslope.models.network.grammar import Architecture
-from downslope.models.network.model import layer_values
+from downslope.models.network.model import NEIGHBOURS, layer_values
 from downslope.records import Choice, Spec, StepRecord, Verdict
 from downslope.records.shape import Look, StopPoint
 from downslope.records.trajectory import Trajectory
@@ -50,6 +50,8 @@ FLOAT = 4
 """Bytes of a number in a network."""
 LEAST_UPDATES = 500
 """Updates that a batch size chosen here must leave, if any does."""
+PILOT, PILOT_BATCH = 100, 64
+"""Trial updates, and examples of each, before the noise is measured from which a batch size is chosen."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +135,16 @@ def train_network(
     rule = rule_of(name, spec.momentum, spec.weight_decay)
     choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
     epochs = EPOCHS if isinstance(spec.epochs, str) else float(spec.epochs)
-    measuring = Measuring(rest, loss, l2, weights, data, work=epochs * data.rows, seed=spec.seed)
+    inputs = (train.shape[0] + data.codes.shape[1],) if len(train.shape) == 1 else train.shape
+    operations = operations_of_an_example(architecture, inputs, outputs)
+    measuring = Measuring(rest, loss, l2, weights, data, operations=operations, passes=epochs, seed=spec.seed)
     given = OWN_RATE.get(name, math.nan) if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
     rates = raced_rates(name, architecture) if math.isnan(given) else np.array([given])
     if isinstance(spec.batch_size, str):
         most = most_in_memory(architecture, train.shape, rates.size, spec.pieces)
         most = min(most, int(epochs * data.rows / LEAST_UPDATES))
         key = f"{architecture} {train.shape} {data.codes.shape[1]} {outputs} {loss_name} {name} {jax.default_backend()}"
-        choices.append(keeper.choose("batch_size", lambda: _batch_choice(problem, measuring, rule, most, key)))
+        choices.append(keeper.choose("batch_size", lambda: _batch_choice(problem, measuring, rule, rates, most, key)))
         batch = int(choices[-1].value)
     else:
         batch = int(spec.batch_size)
@@ -167,7 +171,7 @@ def train_network(
         "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch, "keep_path": path.most,
     }  # fmt: skip
     if spec.clip is not None:
-        resolved["clipped"] = int(descent.state.clipped)
+        resolved["clipped"] = int(np.max(descent.state.clipped))
     if loss_name == "huber":
         resolved["huber_delta"] = huber_delta
     seconds = {"choose": chose - began, "descend": descent.seconds - measured, "measure": measured}
@@ -179,19 +183,46 @@ def train_network(
     )  # fmt: skip
 
 
-def _batch_choice(problem: NetworkProblem, measuring: Measuring, rule: Rule, most: int, key: str) -> Choice:
-    """Return the batch size from the noise at the start and the time of a step; key: names the kind of step."""
+def _batch_choice(
+    problem: NetworkProblem, measuring: Measuring, rule: Rule, rates: Vector, most: int, key: str
+) -> Choice:
+    """Return the batch size from the noise of the gradient and the time of a step; key: names the kind of step.
+
+    At a random start all examples pull the same way; what a run will meet shows after its first updates, so a few
+    are taken for this and given up. Where they diverge the start must do.
+    """
     from downslope.choices.network.batch_size import choose_network_batch, network_step_cost
     from downslope.engines.network.inputs import batch_loss
+    from downslope.engines.network.loop import Program, first_state
 
-    statistics = problem.network.statistics
-    noise = measuring.noise(problem.weights, statistics)
+    statistics, train = problem.network.statistics, problem.train
     loss = batch_loss(problem.rest, problem.loss, problem.l2)
+    pilot = Program(loss, rule, PILOT_BATCH, PILOT, np.inf)
+    rows = np.random.default_rng(measuring.seed).integers(0, train.rows, PILOT * PILOT_BATCH, dtype=np.int32)
+    state = first_state(problem.weights, rule, statistics, measuring.seed)
+    state, _ = pilot.advance(state, train, rows, np.full(PILOT, rates[rates.size // 2]))
+    alive = bool(state.alive)
+    noise = measuring.noise(*((state.weights, state.statistics) if alive else (problem.weights, statistics)))
     cost = kept_cost(
         f"network-{sha256(key.encode()).hexdigest()[:16]}.json",
-        lambda: network_step_cost(loss, rule, problem.weights, statistics, problem.train, problem.train.rows),
+        lambda: network_step_cost(loss, rule, problem.weights, statistics, train, train.rows),
     )
-    return choose_network_batch(noise, cost, problem.train.rows, most)
+    when = f"after {PILOT} trial updates" if alive else "at the start"
+    return choose_network_batch(noise, cost, train.rows, most, when)
+
+
+def operations_of_an_example(architecture: Architecture, shape: tuple[int, ...], outputs: int) -> float:
+    """Return the operations of the gradient of one example: six for each weight and each place where it is used."""
+    total, inputs = 0.0, shape[-1]
+    height, width = shape[:2] if len(shape) > 1 else (1, 1)
+    for channels in architecture.channels:
+        total += 6.0 * height * width * NEIGHBOURS * inputs * channels
+        height, width, inputs = height // 2, width // 2, channels
+    before = height * width * inputs
+    for units in (*architecture.hidden, outputs):
+        total += 6.0 * before * units
+        before = units
+    return total
 
 
 def bytes_of_a_step(architecture: Architecture, shape: tuple[int, ...], lanes: int, batch: int, pieces: int) -> int:
