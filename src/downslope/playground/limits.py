@@ -1,0 +1,35 @@
+"""What one page, and all pages together, may ask of the server. Each limit says what it is there for."""
+
+from __future__ import annotations
+
+MESSAGE_BYTES = 4 << 20
+"""Longest message from a page: a piece of an upload and its JSON."""
+JSON_BYTES = 256 << 10
+"""Longest JSON of a message."""
+PIECE_BYTES = 2 << 20
+"""Longest piece of an upload."""
+UPLOAD_BYTES = 200 << 20
+"""Largest table that is read from a page."""
+UPLOADS_BYTES = 800 << 20
+"""Bytes of the tables of all pages together, so that many pages cannot fill the memory."""
+PENDING = 64
+"""Messages of a page that may wait to be answered; a page that sends more is sent away."""
+MESSAGES_A_SECOND = 500
+"""Messages a second that a page may send over ``MESSAGES_SECONDS``: a drag sends 120, an upload in pieces fewer."""
+MESSAGES_SECONDS = 4.0
+SESSIONS = 200
+"""Pages at once."""
+FRAMES_A_SECOND = 60.0
+"""Frames that a running room sends at most."""
+UPDATES_A_SECOND = 20_000.0
+"""Updates a second that a running room takes at most."""
+PLAYING_SECONDS = 3600.0
+"""Longest that a room runs without a message from its page."""
+ROWS = 2_000_000
+"""Rows of a table of one's own."""
+CELLS = 50_000_000
+"""Cells of a table of one's own."""
+FIT_SECONDS = 120.0
+"""Longest fit of one's own table."""
+SHOWN_ROWS = 1000
+"""Rows of two columns of one's own in an instant room, where every drag goes over all of them."""

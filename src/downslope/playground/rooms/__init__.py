@@ -1,0 +1,60 @@
+"""The rooms: each a table of settings, and functions from settings to pictures on the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from downslope.playground.rooms.picture import Picture
+
+
+class Running(Protocol):
+    """A room that runs by a clock: it takes updates forth and back, and tells what changed.
+
+    update: where it stands. last: the update that it cannot go beyond.
+    """
+
+    update: int
+    last: int
+
+    def picture(self) -> Picture:
+        """Return all that the room shows."""
+        ...
+
+    def frame(self) -> Picture:
+        """Return what changed with the last steps."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Take so many updates, or as many as there are."""
+        ...
+
+    def seek(self, update: int) -> None:
+        """Go to an update that was or will be, on the same way."""
+        ...
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room by its settings. draw: of an instant room, its picture. begin: of a running room, its start."""
+
+    name: str
+    settings: type
+    draw: Callable[[Any], Picture] | None = None
+    begin: Callable[[Any], Running] | None = None
+
+
+@cache
+def rooms() -> dict[str, Room]:
+    """Return the rooms by name, in the order in which they are shown."""
+    from downslope.playground.rooms import one_weight, two_weights
+
+    return {
+        each.name: each
+        for each in (
+            Room("one-weight", one_weight.OneWeight, draw=one_weight.draw),
+            Room("two-weights", two_weights.TwoWeights, draw=two_weights.draw),
+        )
+    }
