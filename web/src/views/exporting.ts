@@ -1,0 +1,71 @@
+/** A picture as a file: what is drawn, at twice the size, on the paper of the theme. */
+
+const KEPT = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linecap",
+  "stroke-linejoin",
+  "stroke-opacity",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "paint-order",
+];
+const SHARPNESS = 2;
+
+/** An SVG on its own: the styles that the page gives it written onto its parts, handles left out. */
+export function svgText(svg: SVGSVGElement): string {
+  const copy = svg.cloneNode(true) as SVGSVGElement;
+  const from = [svg, ...svg.querySelectorAll("*")];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  to.forEach((part, index) => {
+    const style = getComputedStyle(from[index] as Element);
+    for (const name of KEPT) part.setAttribute(name, style.getPropertyValue(name));
+  });
+  for (const part of copy.querySelectorAll("[data-screen-only]")) part.remove();
+  const { width, height } = svg.getBoundingClientRect();
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copy.setAttribute("width", String(width));
+  copy.setAttribute("height", String(height));
+  return new XMLSerializer().serializeToString(copy);
+}
+
+async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svgText(svg))}`;
+  await image.decode();
+  return image;
+}
+
+/** All canvases and SVGs of a node as one PNG, each where it lies. */
+export async function png(node: HTMLElement): Promise<Blob> {
+  const frame = node.getBoundingClientRect();
+  const canvas = document.createElement("canvas");
+  canvas.width = frame.width * SHARPNESS;
+  canvas.height = frame.height * SHARPNESS;
+  const pen = canvas.getContext("2d") as CanvasRenderingContext2D;
+  pen.scale(SHARPNESS, SHARPNESS);
+  pen.fillStyle = getComputedStyle(node).getPropertyValue("--paper");
+  pen.fillRect(0, 0, frame.width, frame.height);
+  for (const part of node.querySelectorAll<HTMLCanvasElement | SVGSVGElement>("canvas, svg")) {
+    const { left, top, width, height } = part.getBoundingClientRect();
+    const source = part instanceof SVGSVGElement ? await imageOf(part) : part;
+    if (width && height) pen.drawImage(source, left - frame.left, top - frame.top, width, height);
+  }
+  return new Promise((done, failed) => {
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the picture is empty"))), "image/png");
+  });
+}
+
+export function save(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

@@ -1,0 +1,75 @@
+/** Points to pictures: what the views share, and nothing that knows a room. */
+
+export type Point = readonly [number, number];
+export type Span = readonly [number, number];
+export type Scale = (value: number) => number;
+
+/** Far outside any picture, near enough for every renderer. */
+const FAR = 1e5;
+
+function held(value: number): number {
+  return Math.round(Math.min(FAR, Math.max(-FAR, value)) * 100) / 100;
+}
+
+/** An SVG path through points; what is not finite breaks it. */
+export function line(points: readonly Point[], x: Scale, y: Scale): string {
+  let out = "";
+  let broken = true;
+  for (const [a, b] of points) {
+    const across = x(a);
+    const down = y(b);
+    if (!Number.isFinite(across) || !Number.isFinite(down)) {
+      broken = true;
+      continue;
+    }
+    out += `${broken ? "M" : "L"}${held(across)} ${held(down)}`;
+    broken = false;
+  }
+  return out;
+}
+
+/** An SVG path that a round line cap turns into dots: one element for any number of points. */
+export function dots(points: readonly Point[], x: Scale, y: Scale): string {
+  return points
+    .map(([a, b]) => [x(a), y(b)] as const)
+    .filter(([across, down]) => Number.isFinite(across) && Number.isFinite(down))
+    .map(([across, down]) => `M${held(across)} ${held(down)}h0`)
+    .join("");
+}
+
+/** The ends of a tangent `length` long on the screen, through a point with the given slope in the data's units. */
+export function tangent(at: Point, slope: number, x: Scale, y: Scale, length: number): [Point, Point] {
+  const across = x(at[0] + 1) - x(at[0]);
+  const down = y(at[1] + slope) - y(at[1]);
+  const scale = length / 2 / Math.hypot(across, down);
+  const [a, b] = [x(at[0]), y(at[1])];
+  return [
+    [a - across * scale, b - down * scale],
+    [a + across * scale, b + down * scale],
+  ];
+}
+
+/** The least and the most of finite values, with a share of their distance on both sides. */
+export function extent(values: Iterable<number>, margin = 0): Span {
+  let [least, most] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
+  if (least > most) return [0, 1];
+  const room = (most - least || Math.abs(most) || 1) * margin;
+  return [least - room, most + room];
+}
+
+/** Heights at which to draw a surface's level lines: evenly spaced after a root, so that the floor of a valley shows. */
+export function levels(least: number, most: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => least + (most - least) * ((index + 0.5) / count) ** 2.2);
+}
+
+/** How often to name a row so that names do not run together: every 1st, 2nd, 5th, 10th... */
+export function every(count: number, most: number): number {
+  for (let unit = 1; ; unit *= 10) {
+    for (const times of [1, 2, 5]) if (count / (unit * times) <= most) return unit * times;
+  }
+}

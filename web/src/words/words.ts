@@ -1,0 +1,50 @@
+/** What the page says, in the language that it is in. */
+
+import { en, type Words } from "./en";
+import { figure } from "./numbers";
+import { zh } from "./zh";
+
+export type { Words };
+export type Language = "en" | "zh";
+export const languages: Record<Language, { words: Words; locale: string; name: string }> = {
+  en: { words: en, locale: "en", name: "English" },
+  zh: { words: zh, locale: "zh-CN", name: "简体中文" },
+};
+
+/** A sentence from the engine: its key and its values. */
+export interface Sentence {
+  say: string;
+  [value: string]: unknown;
+}
+
+/** The language a page begins in: the link's, else the first of the browser's that we have, else English. */
+export function chosen(asked: string, preferred: readonly string[]): Language {
+  for (const each of [asked, ...preferred]) {
+    const language = each.slice(0, 2).toLowerCase();
+    if (language === "en" || language === "zh") return language;
+  }
+  return "en";
+}
+
+/** Put values where a text names them in braces; numbers as figures, names that we have a word for as that word. */
+export function filled(text: string, values: Record<string, unknown>, language: Language): string {
+  const { locale, words } = languages[language];
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    if (typeof value === "number" || value === null) return figure(value, locale);
+    return named(words.choices, String(value));
+  });
+}
+
+/** The word for a name, or the name itself where it is the user's own. */
+export function named(words: Record<string, string>, name: string): string {
+  return words[name] ?? name;
+}
+
+/** A sentence of the engine in words; empty where this front end has no words for it. */
+export function said(sentence: Sentence | null | undefined, language: Language): string {
+  if (!sentence) return "";
+  const words: Record<string, string> = languages[language].words.say;
+  return filled(words[sentence.say] ?? "", sentence, language);
+}
