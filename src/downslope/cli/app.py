@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from downslope.cli import compare, fit, predict, resume, runs, slice, surface
+from downslope.cli import compare, fit, play, predict, resume, runs, slice, surface
 from downslope.cli.options import with_settings
 
 app = typer.Typer(
@@ -58,3 +58,4 @@ app.command("slice", help="Draw the loss of a trained network about its weights,
 app.command("shape", help="Measure curvature, noise and the kind of point at the weights of a trained network.")(
     slice.shape_command
 )
+app.command("play", help="Open the playground in the browser: move the learning rate and watch.")(play.play_command)

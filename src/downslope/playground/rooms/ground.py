@@ -159,8 +159,8 @@ class Ground:
     def _newton(self, points: Matrix) -> Matrix:
         """Return Newton's step at points, zero where there is none, and never longer than a part of the box."""
         seen = self.measure(points)
-        good: NDArray[np.bool_] = np.isfinite(seen.hessians).all(axis=(1, 2)) & np.isfinite(seen.gradients).all(axis=1)
-        bad = np.logical_not(good)
+        bent = np.isfinite(seen.hessians.reshape(points.shape[0], -1)).all(axis=1)
+        bad = np.asarray(~(bent & np.isfinite(seen.gradients).all(axis=1)), np.bool_)
         hessians = np.where(bad[:, None, None], np.eye(self.extent.size), seen.hessians)
         hessians = np.where((np.linalg.det(hessians) == 0)[:, None, None], np.eye(self.extent.size), hessians)
         step = np.linalg.solve(hessians, np.where(bad[:, None], 0.0, seen.gradients)[:, :, None])[:, :, 0]

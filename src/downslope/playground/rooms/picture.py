@@ -34,6 +34,8 @@ class Picture:
             {"name": name, "dtype": each.dtype.name, "shape": list(each.shape)} for name, each in arrays.items()
         ]
         content = cast("dict[str, JsonValue]", plain(self.values))
+        if not arrays:
+            return content, []
         return {**content, "arrays": told}, [each.tobytes() for each in arrays.values()]
 
 

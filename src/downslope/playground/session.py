@@ -1,0 +1,166 @@
+"""What one page holds of the engine: takes its messages, and answers with pictures, frames and sentences.
+
+A session knows nothing of the network. It is given ``send``, and may call it from threads of its own; a server puts
+WebSockets around it, a notebook its own messages. No message can make it fail: what is wrong with one is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from downslope.errors import DownslopeError, InputError, nearest
+from downslope.playground.clock import Clock
+from downslope.playground.rooms import Room, rooms
+from downslope.playground.rooms.picture import Picture
+from downslope.playground.rooms.table import settings_from
+from downslope.types import JsonValue
+
+Send = Callable[[dict[str, JsonValue], list[bytes]], None]
+MOST_ID = 2**53
+"""The largest number that a page can tell apart from the next."""
+
+
+class Session:
+    """One page's share of the engine; ``receive`` is called by one thread at a time."""
+
+    def __init__(self, send: Send) -> None:
+        """Take what sends a message: its JSON and its buffers."""
+        self._send = send
+        self._room: Room | None = None
+        self._clock: Clock | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def receive(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
+        """Answer a message; one that makes no sense is answered with an error, and nothing else happens."""
+        room, number = content.get("room"), content.get("id")
+        try:
+            self._answer(content, buffers)
+        except DownslopeError as error:
+            self._tell_error(room, number, str(error))
+        except MemoryError:
+            self._tell_error(room, number, "this does not fit in memory; ask for less")
+        except Exception as error:
+            logging.getLogger("downslope.playground").exception("a message could not be answered")
+            self._tell_error(room, number, f"this should not happen ({type(error).__name__}); please report it")
+
+    def close(self) -> None:
+        """Free all that the session holds; what comes after is not answered."""
+        self._closed = True
+        self._leave()
+
+    def _answer(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
+        asked = {
+            "open": self._open, "set": self._set, "play": self._play, "pause": self._pause, "step": self._step,
+            "back": self._back, "reset": self._reset, "seek": self._seek, "close": self._close,
+        }  # fmt: skip
+        name = content.get("do")
+        if not isinstance(name, str) or name not in asked:
+            message = f"there is nothing to do that is called {str(name)[:40]!r}{nearest(str(name)[:40], asked)}"
+            raise InputError(message)
+        number = content.get("id")
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MOST_ID:
+            message = "a message needs an id, a whole number"
+            raise InputError(message)
+        asked[name](content)
+
+    def _open(self, content: dict[str, JsonValue]) -> None:
+        found = rooms()
+        name = content.get("room")
+        if not isinstance(name, str) or name not in found:
+            message = f"there is no room called {str(name)[:40]!r}{nearest(str(name)[:40], found)}"
+            raise InputError(message)
+        self._show(found[name], content)
+
+    def _set(self, content: dict[str, JsonValue]) -> None:
+        self._show(self._here(content), content)
+
+    def _show(self, room: Room, content: dict[str, JsonValue]) -> None:
+        """Draw a room, or begin it, by the settings asked for; until that has worked, it goes on as it was."""
+        number = cast("int", content["id"])
+        settings: Any = settings_from(cast("Any", room.settings), content.get("state", {}))
+        if room.draw is not None:
+            picture = room.draw(settings)
+            self._leave()
+            self._room = room
+        else:
+            begin = cast("Any", room.begin)
+            clock = Clock(begin(settings), lambda kind, told: self._tell(kind, room.name, told, number))
+            picture = clock.picture()
+            self._leave()
+            self._room, self._clock = room, clock
+        self._tell("picture", room.name, picture, number)
+
+    def _here(self, content: dict[str, JsonValue]) -> Room:
+        if self._room is None or content.get("room") != self._room.name:
+            message = "that room is not open; open it first"
+            raise InputError(message)
+        return self._room
+
+    def _clock_of(self, content: dict[str, JsonValue]) -> Clock:
+        room = self._here(content)
+        if self._clock is None:
+            message = f"the room {room.name} has no clock here: its picture holds the whole way"
+            raise InputError(message)
+        return self._clock
+
+    def _play(self, content: dict[str, JsonValue]) -> None:
+        speed = content.get("speed", 60.0)
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not speed > 0 or math.isinf(speed):
+            message = "speed must be a number of updates a second above 0"
+            raise InputError(message)
+        self._clock_of(content).play(float(speed))
+
+    def _pause(self, content: dict[str, JsonValue]) -> None:
+        self._clock_of(content).pause()
+
+    def _step(self, content: dict[str, JsonValue]) -> None:
+        clock = self._clock_of(content)
+        clock.go(clock.update + _count(content, "count"))
+
+    def _back(self, content: dict[str, JsonValue]) -> None:
+        clock = self._clock_of(content)
+        clock.go(clock.update - _count(content, "count"))
+
+    def _reset(self, content: dict[str, JsonValue]) -> None:
+        self._clock_of(content).go(0)
+
+    def _seek(self, content: dict[str, JsonValue]) -> None:
+        self._clock_of(content).go(_count(content, "update", 0))
+
+    def _close(self, content: dict[str, JsonValue]) -> None:
+        del content
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            clock, self._clock, self._room = self._clock, None, None
+        if clock is not None:
+            clock.stop()
+
+    def _tell(self, kind: str, room: str, told: Picture, number: int) -> None:
+        """Send what a request led to; frames and clocks bear the number of the request that began their room."""
+        if self._closed:
+            return
+        content, buffers = told.packed()
+        self._send({"is": kind, "room": room, "id": number, **content}, buffers)
+
+    def _tell_error(self, room: JsonValue, number: JsonValue, message: str) -> None:
+        known = isinstance(room, str) and room in rooms()
+        told: dict[str, JsonValue] = {"is": "error", "room": room if known else "", "message": message}
+        if isinstance(number, int) and not isinstance(number, bool):
+            told["id"] = number
+        if not self._closed:
+            self._send(told, [])
+
+
+def _count(content: dict[str, JsonValue], name: str, least: int = 1) -> int:
+    value = content.get(name, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_ID:
+        message = f"{name} must be a whole number of at least {least}"
+        raise InputError(message)
+    return value
