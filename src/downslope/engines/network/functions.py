@@ -165,6 +165,7 @@ class Measure:
         """Take a function of a vector."""
         one = (jax.value_and_grad(function), jax.hessian(function))
         self._all = jax.jit(jax.vmap(lambda point: (*one[0](point), one[1](point))))
+        self._slopes = jax.jit(jax.vmap(one[0]))
         self._values = jax.jit(jax.vmap(function))
 
     def __call__(self, points: Matrix) -> Measured:
@@ -172,6 +173,12 @@ class Measure:
         with in_precision(True):
             values, gradients, hessians = self._all(points)
         return Measured(np.asarray(values), np.asarray(gradients), np.asarray(hessians))
+
+    def slopes(self, points: Matrix) -> tuple[Vector, Matrix]:
+        """Return the values (n,) and gradients (n, d) at points (n, d)."""
+        with in_precision(True):
+            values, gradients = self._slopes(points)
+        return np.asarray(values), np.asarray(gradients)
 
     def values(self, points: Matrix) -> Vector:
         """Return the values at points (n, d)."""
