@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,6 +35,8 @@ MALFORMED, REFUSED, LATER = 1007, 1008, 1013
 """Why a line is closed: a frame that is no message; too many messages; too many pages."""
 PING_SECONDS = 20.0
 """Seconds between two looks whether a silent page is still there."""
+TURN_SECONDS = 5e-4
+"""How long a thread may keep the interpreter to itself while the loop has bytes to move."""
 Begin = Callable[[Callable[[Message, list[bytes]], None]], Session]
 """Makes the session of a page from what sends to it."""
 
@@ -211,8 +214,11 @@ def server(playground: Playground) -> Server:
 
 def serve(playground: Playground, listening: socket.socket) -> None:
     """Serve until Ctrl-C, and free everything."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
     try:
         with suppress(KeyboardInterrupt):
             server(playground).run(sockets=[listening])
     finally:
+        sys.setswitchinterval(before)
         playground.close()

@@ -23,10 +23,12 @@ from downslope.types import Matrix, Vector
 if TYPE_CHECKING:
     from downslope.engines.network.functions import LaneProgram, Measure
 
-LENGTHS = (128, 512, 2048, 8192)
+LENGTHS = (128, 512, 1024, 2560, 5120)
 """Steps that programs are compiled for."""
 EXPLODED = 1e3
 """A loss so many times the size of the start's, or of 1, above the start ends a path: the engine's own bound."""
+CURVE = 401
+"""Points of a curve."""
 LOOKED = 33
 """Points a side of the mesh on which minima are looked for."""
 CANDIDATES, NEWTON_STEPS = 64, 30
@@ -78,6 +80,7 @@ class Ground:
         self._programs: dict[tuple[str, float, int], LaneProgram] = {}
         self._lock = threading.Lock()
         self._heights: dict[int, Matrix] = {}
+        self._curve: tuple[tuple[float, float], Matrix] | None = None
 
     def path(self, start: Vector, rule: str, rate: float, momentum: float, steps: int) -> Path:
         """Go down from a start (d,) by so many steps of a rule, or as far as they lead."""
@@ -86,11 +89,11 @@ class Ground:
         walked = descended.path[:, 0]
         far = np.flatnonzero((np.abs(np.diff(walked, axis=0)) > STILL * self.extent).any(axis=1))
         end = min(steps, int(far[-1]) + 1 if far.size else 1)
-        seen = self.measure(walked)  # all of them, so that one program measures any number
-        good = self._good(seen.values[: end + 1], seen.gradients[: end + 1])
+        losses, gradients = self.measure.slopes(walked)  # all of them, so that one program measures any number
+        good = self._good(losses[: end + 1], gradients[: end + 1])
         count = end + 1 if good.all() else max(1, int(np.argmin(good)))
         diverged = not bool(good.all()) or (not bool(descended.alive[0]) and end < steps)
-        return Path(walked[:count], seen.values[:count], seen.gradients[:count], diverged)
+        return Path(walked[:count], losses[:count], gradients[:count], diverged)
 
     def _good(self, losses: Vector, gradients: Matrix) -> NDArray[np.bool_]:
         limit = losses[0] + EXPLODED * max(abs(losses[0]), 1.0)
@@ -116,6 +119,15 @@ class Ground:
             if side not in self._heights:
                 self._heights[side] = self.measure.values(self._mesh(side)).reshape(side, side)
             return self._heights[side]
+
+    def curve(self, span: tuple[float, float]) -> Matrix:
+        """Return points of a span of one variable with their losses (``CURVE``, 2); the last span is kept."""
+        kept = self._curve
+        if kept is None or kept[0] != span:
+            points = np.linspace(*span, CURVE)
+            kept = span, np.column_stack([points, self.measure.values(points[:, None])])
+            self._curve = kept
+        return kept[1]
 
     def _mesh(self, side: int) -> Matrix:
         along = np.linspace(0.0, 1.0, side)

@@ -20,13 +20,11 @@ from downslope.playground.rooms.ground import Ground, Path, Valley, kept_ground,
 from downslope.playground.rooms.picture import Picture, Sentence, say
 from downslope.playground.rooms.table import choice, number, text, whole
 from downslope.records.spec import NETWORK_RULES, RULES
-from downslope.types import JsonValue, Matrix, Vector
+from downslope.types import JsonValue, Vector
 
-CURVE = 401
-"""Points of the curve."""
 SLOW_STEPS = 10
 """A rate is too slow where it needs more steps than this to come within the tolerance of a bowl's minimum."""
-TOLD = 300
+TOLD = 100
 """Steps that get a sentence."""
 SIDE = 5.0
 """Half the side of what is looked at where a function brings nothing of its own."""
@@ -68,7 +66,7 @@ def draw(settings: OneWeight) -> Picture:
         "code": code(settings, ground.surface),
     }  # fmt: skip
     steps = np.column_stack([path.points[:, 0], path.losses, path.gradients[:, 0]])
-    return Picture(values, {"curve": _curve(ground, seen.span), "path": steps, "error": seen.shares})
+    return Picture(values, {"curve": ground.curve(seen.span), "path": steps, "error": seen.shares})
 
 
 def _ground(settings: OneWeight) -> Ground:
@@ -160,11 +158,6 @@ def _span(ground: Ground, start: float, valley: Valley | None) -> tuple[float, f
     return float(low), float(high)
 
 
-def _curve(ground: Ground, span: tuple[float, float]) -> Matrix:
-    points = np.linspace(*span, CURVE)
-    return np.column_stack([points, ground.measure.values(points[:, None])])
-
-
 def _place(valley: Valley | None) -> dict[str, JsonValue] | None:
     return None if valley is None else {"at": float(valley.point[0]), "loss": valley.loss}
 
@@ -209,20 +202,20 @@ def _zone(seen: _Seen) -> Sentence | None:
 
 
 def _step_sentences(seen: _Seen) -> list[Sentence]:
-    points, rate = seen.path.points[:, 0], seen.settings.rate
+    points, rate = seen.path.points[: TOLD + 1, 0].tolist(), seen.settings.rate
+    slopes, distances = seen.path.gradients[: TOLD + 1, 0].tolist(), seen.distances[: TOLD + 1].tolist()
     told: list[Sentence] = []
-    for step in range(1, min(points.size, TOLD + 1)):
-        before, after = points[step - 1], points[step]
-        if seen.distances.size == 0 or seen.distances[step - 1] == 0:
-            told.append(say("moved", step=step, by=after - before, slope=float(seen.path.gradients[step - 1, 0])))
+    for step in range(1, len(points)):
+        if not distances or distances[step - 1] == 0:
+            told.append(say("moved", step=step, by=points[step] - points[step - 1], slope=slopes[step - 1]))
             continue
-        told.append(_step(seen, step, rate))
+        told.append(_step(seen, step, rate, (distances[step - 1], distances[step])))
     return told
 
 
-def _step(seen: _Seen, step: int, rate: float) -> Sentence:
+def _step(seen: _Seen, step: int, rate: float, distances: tuple[float, float]) -> Sentence:
     """Return what one step did to the distance from the minimum."""
-    before, after = float(seen.distances[step - 1]), float(seen.distances[step])
+    before, after = distances
     factor = abs(after / before)
     if seen.needed is not None and step == seen.needed:
         return say("landed", step=step, left=float(seen.shares[step]))
@@ -237,7 +230,9 @@ def _step(seen: _Seen, step: int, rate: float) -> Sentence:
 
 def _passed_over(seen: _Seen, step: int) -> float | None:
     """Return the ridge between two minima that a step passed over, None for none."""
-    before, after = sorted(seen.path.points[step - 1 : step + 1, 0])
+    if not seen.ground.ridges:
+        return None
+    before, after = sorted(seen.path.points[step - 1 : step + 1, 0].tolist())
     return next((each for each in seen.ground.ridges if before < each < after), None)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.types import JsonValue
 
-Sentence: TypeAlias = dict[str, JsonValue]
-"""A sentence as its key and its values: the front end has the words."""
+
+class Sentence(dict[str, JsonValue]):
+    """A sentence as its key and its values, as JSON may hold them: the front end has the words."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def _as_sent(array: NDArray[Any]) -> NDArray[Any]:
 def plain(value: Any) -> JsonValue:
     """Return a value as JSON may hold it: what is not finite is null, and arrays are lists."""
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, str | int | bool | None):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, Sentence | str | int):
         return value
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in cast("Mapping[Any, Any]", value).items()}
@@ -59,5 +60,8 @@ def plain(value: Any) -> JsonValue:
 
 
 def say(key: str, **values: Any) -> Sentence:
-    """Return a sentence."""
-    return {"say": key, **values}
+    """Return a sentence; a number that is not finite becomes None."""
+    for name, each in values.items():
+        if isinstance(each, float) and not math.isfinite(each):
+            values[name] = None
+    return Sentence(say=key, **values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from downslope.errors import OptionError, nearest
@@ -106,6 +107,7 @@ def _declared(kind: str, default: JsonValue, short: str, **limits: Any) -> Any:
     return field(default=default, metadata=told)
 
 
+@cache
 def rows_of(settings: type) -> dict[str, Row]:
     """Return the rows of a table of settings by name, in order."""
     return {each.name: Row(each.name, default=each.default, **each.metadata) for each in fields(cast("Any", settings))}

@@ -32,7 +32,7 @@ SIDE = 97
 """Points a side of the heights."""
 RACERS = 4
 """Rules that race at most."""
-TOLD = 300
+TOLD = 100
 """Steps of the first rule that get a sentence."""
 LEVEL = 1e-9
 """A part of a gradient below this share of the largest at the three points is zero."""
@@ -259,16 +259,17 @@ def _step_sentences(racer: Racer) -> list[Sentence]:
     path = racer.path
     count = min(path.points.shape[0] - 1, TOLD)
     turned = (path.gradients[1 : count + 1] * path.gradients[:count]).sum(axis=1) < 0
+    losses = path.losses[: count + 1].tolist()
     told: list[Sentence] = []
     for step in range(1, count + 1):
-        before, after = float(path.losses[step - 1]), float(path.losses[step])
+        before, after = losses[step - 1], losses[step]
         if step == racer.needed:
             key = "step-there"
         elif after > before:
             key = "step-higher"
         else:
             key = "step-crossed" if turned[step - 1] else "step-lower"
-        told.append(say(key, step=step, rule=racer.rule, loss=after, before=before))
+        told.append(say(key, step=step, loss=after, before=before))
     return told
 
 
