@@ -7,7 +7,7 @@ import { zh } from "../src/words/zh";
 type Leaves = Record<string, Record<string, string>>;
 
 function blanks(text: string): string[] {
-  return [...text.matchAll(/\{(\w+)\}/g)].map((found) => found[1] as string).sort();
+  return [...text.matchAll(/\{(\w+%?)\}/g)].map((found) => found[1] as string).sort();
 }
 
 describe("the two languages", () => {

@@ -1,7 +1,7 @@
 /** What the page says, in the language that it is in. */
 
 import { en, type Words } from "./en";
-import { figure } from "./numbers";
+import { figure, percent } from "./numbers";
 import { zh } from "./zh";
 
 export type { Words };
@@ -26,12 +26,13 @@ export function chosen(asked: string, preferred: readonly string[]): Language {
   return "en";
 }
 
-/** Put values where a text names them in braces; numbers as figures, names that we have a word for as that word. */
+/** Put values where a text names them in braces; numbers as figures, `{name%}` in per cent, names that we have a word for as that word. */
 export function filled(text: string, values: Record<string, unknown>, language: Language): string {
   const { locale, words } = languages[language];
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+  return text.replace(/\{(\w+)(%?)\}/g, (whole, name: string, share: string) => {
     const value = values[name];
     if (value === undefined) return whole;
+    if (share && typeof value === "number") return percent(value, locale);
     if (typeof value === "number" || value === null) return figure(value, locale);
     return named(words.choices, String(value));
   });
