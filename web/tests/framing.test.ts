@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { arraysOf, column, kept } from "../src/model/arrays";
 import { decode, encode } from "../src/model/framing";
+import type { Answer } from "../src/model/model";
 
 describe("frames", () => {
   it("begin with the length of the JSON, little-endian", () => {
@@ -28,7 +29,11 @@ describe("frames", () => {
 });
 
 describe("arrays", () => {
-  const answer = { is: "picture", room: "one-weight", arrays: [{ name: "path", dtype: "float32", shape: [2, 3] }] };
+  const answer: Answer = {
+    is: "picture",
+    room: "one-weight",
+    arrays: [{ name: "path", dtype: "float32", shape: [2, 3] }],
+  };
 
   it("are read where they lie, also at an odd place", () => {
     const room = new Uint8Array(27);

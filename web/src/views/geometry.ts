@@ -1,7 +1,7 @@
 /** Points to pictures: what the views share, and nothing that knows a room. */
 
 export type Point = readonly [number, number];
-export type Span = readonly [number, number];
+export type Span = [number, number];
 export type Scale = (value: number) => number;
 
 /** Far outside any picture, near enough for every renderer. */

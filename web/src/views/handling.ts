@@ -9,10 +9,9 @@ export interface Dragged {
 }
 
 /** Follow a pointer from its press until it lets go, wherever it goes meanwhile. */
-export const dragging: Action<Element, Dragged> = (node, first) => {
+export const dragging: Action<SVGElement, Dragged> = (node, first) => {
   let handlers = first;
   let held = false;
-  const element = node as HTMLElement;
 
   function follow(event: PointerEvent): void {
     const corner = node.getBoundingClientRect();
@@ -31,19 +30,19 @@ export const dragging: Action<Element, Dragged> = (node, first) => {
     if (held) handlers.end();
     held = false;
   }
-  element.addEventListener("pointerdown", down);
-  element.addEventListener("pointermove", move);
-  element.addEventListener("pointerup", up);
-  element.addEventListener("pointercancel", up);
+  node.addEventListener("pointerdown", down);
+  node.addEventListener("pointermove", move);
+  node.addEventListener("pointerup", up);
+  node.addEventListener("pointercancel", up);
   return {
     update(next) {
       handlers = next;
     },
     destroy() {
-      element.removeEventListener("pointerdown", down);
-      element.removeEventListener("pointermove", move);
-      element.removeEventListener("pointerup", up);
-      element.removeEventListener("pointercancel", up);
+      node.removeEventListener("pointerdown", down);
+      node.removeEventListener("pointermove", move);
+      node.removeEventListener("pointerup", up);
+      node.removeEventListener("pointercancel", up);
     },
   };
 };
