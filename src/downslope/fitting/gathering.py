@@ -21,6 +21,8 @@ NEAR = 0.02
 """A minimum is reached from within this share of the box."""
 SAME = 1e-3
 """Ends within this share of the box, each way, are one minimum."""
+LONGEST = max(len(each.value) for each in Stop)
+"""Letters of the longest kind of point, for an array of kinds that may change."""
 FLOOR = 30
 """Ends on level valley floors are one minimum within this many times ``SAME``."""
 LEVEL = 1e-6
@@ -76,7 +78,7 @@ def gather(ground: Ground, surface: Surface, descended: Descended, ended: Matrix
     still &= _across(ground, measured) <= SAME
     near = (np.abs(bottoms - ended) <= NEAR * ground.extent).all(axis=1)
     inside = ground.inside(ended) & ground.inside(bottoms)
-    stops = np.array([each.value for each in stops_at(ground, bottoms, measured)])
+    stops = np.array([each.value for each in stops_at(ground, bottoms, measured)], f"<U{LONGEST}")
     arrived = alive & inside & near & still
     low = arrived & np.isin(stops, [Stop.MINIMUM.value, Stop.FLAT_MINIMUM.value])
     values = np.array(measured.values)
