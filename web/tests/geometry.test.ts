@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { dots, every, extent, levels, line, tangent } from "../src/views/geometry";
-import { farthestFirst, project } from "../src/views/projection";
+import { decades, dots, every, extent, levels, line, tangent } from "../src/views/geometry";
+import { farthestFirst, project, reach } from "../src/views/projection";
 
 const x = (value: number) => 10 * value;
 const y = (value: number) => 100 - 5 * value;
@@ -30,6 +30,11 @@ describe("paths", () => {
         y,
       ),
     ).toBe("M0 100h0M20 90h0");
+  });
+
+  it("leave out dots that would run together", () => {
+    const near: [number, number][] = [0, 0.1, 0.2, 1, 1.05, 2].map((each) => [each, 0]);
+    expect(dots(near, x, y, 5)).toBe("M0 100h0M10 100h0M20 100h0");
   });
 
   it("stay near enough for a renderer when a run flies off", () => {
@@ -68,6 +73,11 @@ describe("extents and levels", () => {
     expect(gaps.every((gap, index) => index === 0 || gap > (gaps[index - 1] as number))).toBe(true);
   });
 
+  it("name decades, and fewer of them where there is no room", () => {
+    expect(decades(0.05, 120, 9)).toEqual([0.1, 1, 10, 100]);
+    expect(decades(1e-16, 10, 4).map(Math.log10)).toEqual([-16, -11, -6, -1]);
+  });
+
   it("name rows no more often than there is room", () => {
     expect([every(8, 10), every(81, 10), every(2000, 10)]).toEqual([1, 10, 200]);
   });
@@ -88,6 +98,16 @@ describe("the projection", () => {
   it("shows height as height from the side, and none from above", () => {
     expect(project({ turn: 1, tilt: 0 }, 0, 0, 0.5)[1]).toBeCloseTo(0.5, 12);
     expect(project({ turn: 1, tilt: Math.PI / 2 }, 0, 0, 0.5)[1]).toBeCloseTo(0, 12);
+  });
+
+  it("reaches as far as its farthest corner", () => {
+    const view = { turn: 2.3, tilt: 0.6 };
+    const corners = [-0.5, 0.5].flatMap((a) =>
+      [-0.5, 0.5].flatMap((b) => [-0.3, 0.3].map((c) => project(view, a, b, c))),
+    );
+    const [right, up] = reach(view, 0.6);
+    expect(Math.max(...corners.map((each) => each[0]))).toBeCloseTo(right, 12);
+    expect(Math.max(...corners.map((each) => each[1]))).toBeCloseTo(up, 12);
   });
 
   it("paints each cell after every neighbour that is farther", () => {

@@ -36,6 +36,7 @@ describe("numbers", () => {
   it("are powers of ten where they are very large or very small", () => {
     expect(figure(0.0000123456, "en")).toBe("1.235 × 10⁻⁵");
     expect(figure(-3.2e12, "en")).toBe("−3.2 × 10¹²");
+    expect(figure(1e-7, "en")).toBe("10⁻⁷");
   });
 
   it("that are not known are a dash", () => {
@@ -46,6 +47,7 @@ describe("numbers", () => {
 
   it("are shares in per cent", () => {
     expect(percent(0.0055, "en")).toBe("0.55%");
+    expect([percent(4e-17, "en"), percent(0, "en")]).toEqual(["<0.001%", "0%"]);
   });
 });
 

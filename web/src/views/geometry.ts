@@ -28,13 +28,21 @@ export function line(points: readonly Point[], x: Scale, y: Scale): string {
   return out;
 }
 
-/** An SVG path that a round line cap turns into dots: one element for any number of points. */
-export function dots(points: readonly Point[], x: Scale, y: Scale): string {
-  return points
-    .map(([a, b]) => [x(a), y(b)] as const)
-    .filter(([across, down]) => Number.isFinite(across) && Number.isFinite(down))
-    .map(([across, down]) => `M${held(across)} ${held(down)}h0`)
-    .join("");
+/**
+ * An SVG path that a round line cap turns into dots: one element for any number of points. A point nearer than `gap`
+ * pixels to the last dot gets none, so that many short steps do not run together.
+ */
+export function dots(points: readonly Point[], x: Scale, y: Scale, gap = 0): string {
+  let out = "";
+  let last: Point = [Infinity, Infinity];
+  for (const [a, b] of points) {
+    const spot: Point = [x(a), y(b)];
+    const apart = Math.hypot(spot[0] - last[0], spot[1] - last[1]);
+    if (!Number.isFinite(spot[0]) || !Number.isFinite(spot[1]) || apart < gap) continue;
+    out += `M${held(spot[0])} ${held(spot[1])}h0`;
+    last = spot;
+  }
+  return out;
 }
 
 /** The ends of a tangent `length` long on the screen, through a point with the given slope in the data's units. */
@@ -65,6 +73,16 @@ export function extent(values: Iterable<number>, margin = 0): Span {
 /** Heights at which to draw a surface's level lines: evenly spaced after a root, so that the floor of a valley shows. */
 export function levels(least: number, most: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => least + (most - least) * ((index + 0.5) / count) ** 2.2);
+}
+
+/** Powers of ten from the least to the most of a logarithmic axis, as many as there is room for. */
+export function decades(least: number, most: number, room: number): number[] {
+  const [from, to] = [Math.ceil(Math.log10(least) - 1e-9), Math.floor(Math.log10(most) + 1e-9)];
+  const gap = every(Math.max(1, to - from), Math.max(1, room));
+  return Array.from(
+    { length: Math.max(0, Math.floor((to - from) / gap) + 1) },
+    (_, index) => 10 ** (from + index * gap),
+  );
 }
 
 /** How often to name a row so that names do not run together: every 1st, 2nd, 5th, 10th... */

@@ -27,3 +27,10 @@ function order(count: number, falling: boolean): number[] {
   const rising = Array.from({ length: count }, (_, index) => index);
   return falling ? rising.reverse() : rising;
 }
+
+/** How far a box of side 1 and the given height reaches from its middle, to the right and up. */
+export function reach(view: View, height: number): [number, number] {
+  const [cos, sin] = [Math.abs(Math.cos(view.turn)), Math.abs(Math.sin(view.turn))];
+  const half = (cos + sin) / 2;
+  return [half, half * Math.sin(view.tilt) + (height / 2) * Math.cos(view.tilt)];
+}

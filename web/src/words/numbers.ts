@@ -3,6 +3,8 @@
 const DIGITS = 4;
 const LARGE = 1e6;
 const SMALL = 1e-4;
+/** A share below this is only said to be below it. */
+const LEAST_SHARE = 1e-5;
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 /** Shown for what is not known. */
 export const NOTHING = "–";
@@ -31,9 +33,11 @@ export function figure(value: number | null | undefined, locale: string, digits 
   const mantissa = format(locale, digits)
     .format(value / 10 ** exponent)
     .replace("-", "−");
-  return `${mantissa} × ${raised(exponent)}`;
+  return mantissa === "1" ? raised(exponent) : `${mantissa} × ${raised(exponent)}`;
 }
 
 export function percent(share: number, locale: string): string {
-  return new Intl.NumberFormat(locale, { style: "percent", maximumSignificantDigits: 3 }).format(share);
+  const shown = new Intl.NumberFormat(locale, { style: "percent", maximumSignificantDigits: 3 });
+  const size = Math.abs(share);
+  return size > 0 && size < LEAST_SHARE ? `<${shown.format(LEAST_SHARE)}` : shown.format(share);
 }
