@@ -118,6 +118,7 @@ const written = {
     point_text: "At {name} ({x}, {y}) the gradient is ({gx}, {gy}).",
     start_handle: "Start",
     start_keys: "Arrow keys move it.",
+    legend_downhill: "downhill at A, B and C",
     surface: "The same in three dimensions",
     surface_text: "The loss as a height over {x} and {y}, from {least} to {most}, with the path at its true height.",
     surface_keys: "Drag or use the arrow keys to turn.",

@@ -118,6 +118,7 @@ export const zh: Words = {
     point_text: "在 {name} 点 ({x}, {y})，梯度为 ({gx}, {gy})。",
     start_handle: "起点",
     start_keys: "用方向键移动。",
+    legend_downhill: "A、B、C 处的下坡方向",
     surface: "三维视图",
     surface_text: "以高度表示随 {x} 和 {y} 变化的损失，从 {least} 到 {most}，路径画在其真实高度上。",
     surface_keys: "拖动或用方向键旋转。",
