@@ -70,7 +70,8 @@ def network_step_cost(
     """Return what one update costs on this machine, from the real loop at two batch sizes, its compilation left out.
 
     data: of ``count`` examples, as the loss takes it.
-    The ratio of the two parts is rounded to a power of two, so that the clock's jitter seldom changes a choice.
+    The ratio of the two parts is rounded to a power of two, so that the clock's jitter seldom changes a choice; a step
+    costs at least as much as an example in it.
     """
     spent = {size: math.inf for size in TIMED}
     for size, steps in TIMED.items():
@@ -85,5 +86,5 @@ def network_step_cost(
             spent[size] = min(spent[size], took) if attempt else math.inf  # the first call compiles
     small, large = TIMED
     example = max((spent[large] - spent[small]) / (large - small), 1e-12)
-    step = max(spent[small] - small * example, 1e-9)
+    step = max(spent[small] - small * example, example)
     return StepCost(2.0 ** round(math.log2(step / example)) * example, example)

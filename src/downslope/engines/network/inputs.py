@@ -21,7 +21,7 @@ from downslope.models.network.layers import Batch, Network, Statistics
 from downslope.types import FloatArray
 
 Array = jax.Array
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 64
 """Rows of a full pass that go through a network of convolutions together, so that their layers stay near."""
 DENSE_ROWS = 2048
 """The same of a network of numbers, whose layers are small."""

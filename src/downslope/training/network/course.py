@@ -12,7 +12,9 @@ from downslope.records import Spec
 from downslope.steps import schedule
 from downslope.types import Indices, Vector
 
-EPOCHS = 20
+EPOCHS, FEWEST_EPOCHS, EXAMPLES = 20, 6, 400_000
+"""Passes that are planned where none are named: as many as go through so many examples, within these two. The rate
+falls to zero by the end of the plan, and a plan that overfits before it never sees the small rates."""
 LEAST_UPDATES = 1000
 """Updates that a training is planned for where no epochs are named and a table is so short that 20 give fewer."""
 WARMUP = 0.05
@@ -20,8 +22,11 @@ WARMUP = 0.05
 RACE_SHARE, RACE_LEAST, RACE_MOST = 0.02, 100, 0.1
 """Updates that the raced rates get, or that pass before the first measurement: this share of all, at least so many,
 at most that share."""
-LOOKS_AN_EPOCH = 4
-"""Most looks at the held-out part an epoch: a long epoch is looked at in between."""
+LOOKS_AN_EPOCH, LOOKS_SHARE = 4, 0.1
+"""Most looks at the held-out part an epoch: a long epoch is looked at in between, as far as that takes no more than
+this share of its time."""
+STEP_PASSES = 3
+"""Passes forward that a step costs, its gradient included."""
 LONG_EPOCH = 2000
 """Updates of an epoch that is looked at in between."""
 
@@ -81,17 +86,25 @@ class Course:
         return (updates // step + 1) * step
 
 
-def course_of(rows: int, batch: int, spec: Spec, own_rate: bool) -> Course:
-    """Return the plan of a training; own_rate: the rate need not be raced."""
+def planned_passes(rows: int, spec: Spec) -> float:
+    """Return the passes over so many rows that a training is planned for, a short table's fewest updates aside."""
+    if not isinstance(spec.epochs, str):
+        return float(spec.epochs)
+    return min(max(EXAMPLES / rows, FEWEST_EPOCHS), EPOCHS)
+
+
+def course_of(rows: int, batch: int, spec: Spec, own_rate: bool, held: int = 0) -> Course:
+    """Return the plan of a training; own_rate: the rate need not be raced. held: held-out examples."""
     an_epoch = -(-rows // batch)
     if isinstance(spec.epochs, str):
-        updates = max(EPOCHS * an_epoch, LEAST_UPDATES)
+        updates = max(math.ceil(planned_passes(rows, spec) * an_epoch), LEAST_UPDATES)
     else:
         updates = max(1, math.ceil(float(spec.epochs) * an_epoch))
     first = min(max(RACE_LEAST, round(RACE_SHARE * updates)), max(1, round(RACE_MOST * updates)))
     race = 0 if own_rate else first
     every = 0 if spec.measure_every is None else max(1, round(spec.measure_every * an_epoch))
-    look = an_epoch if an_epoch < LONG_EPOCH else -(-an_epoch // LOOKS_AN_EPOCH)
+    affordable = LOOKS_SHARE * STEP_PASSES * rows / max(held, 1)
+    look = an_epoch if an_epoch < LONG_EPOCH else -(-an_epoch // int(np.clip(affordable, 1, LOOKS_AN_EPOCH)))
     usual = spec.schedule == "auto"
     warmup = spec.warmup or (WARMUP if usual else 0.0)
     if race and not spec.warmup:

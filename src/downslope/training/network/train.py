@@ -25,7 +25,7 @@ from downslope.records.shape import Look, StopPoint
 from downslope.records.trajectory import Trajectory
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
-from downslope.training.network.course import EPOCHS, course_of
+from downslope.training.network.course import course_of, planned_passes
 from downslope.training.network.scaling import TargetScale, scale_target
 from downslope.types import Codes, JsonValue, Vector
 
@@ -134,7 +134,7 @@ def train_network(
     name = "adam" if spec.rule == "auto" else spec.rule
     rule = rule_of(name, spec.momentum, spec.weight_decay)
     choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
-    epochs = EPOCHS if isinstance(spec.epochs, str) else float(spec.epochs)
+    epochs = planned_passes(data.rows, spec)
     inputs = (train.shape[0] + data.codes.shape[1],) if len(train.shape) == 1 else train.shape
     operations = operations_of_an_example(architecture, inputs, outputs)
     measuring = Measuring(rest, loss, l2, weights, data, operations=operations, passes=epochs, seed=spec.seed)
@@ -149,7 +149,7 @@ def train_network(
     else:
         batch = int(spec.batch_size)
     batch = -(-min(batch, data.rows) // spec.pieces) * spec.pieces
-    course = course_of(data.rows, batch, spec, rates.size == 1)
+    course = course_of(data.rows, batch, spec, rates.size == 1, 0 if aside is None else aside.rows)
     path = KeptPath(moments_kept(spec, weights), course.updates, course.race)
     descent = NetworkDescent(
         problem, course, (name, rule), rates, patience=spec.patience, max_seconds=spec.max_seconds or math.inf,
