@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench picture clean
+.PHONY: help demo front test check bench picture clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,14 +12,18 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## install into .venv, then train on the flights table
 	@$(BIN)/downslope fit examples/flights.parquet --target late
 
+front: $(VENV)/.installed-dev  ## build the front end in web/ where it is older than its sources
+	@$(BIN)/python tools/front_end.py build
+
 test: check  ## every check and every test
 	$(BIN)/pytest
 
-check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts
+check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts, the front end
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/front_end.py check
 
 bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RESULTS.md and the README table
 	$(BIN)/python -m benchmarks --readme
@@ -28,7 +32,7 @@ picture: $(VENV)/.installed  ## run the demo in a terminal and draw it as docs/d
 	$(BIN)/python tools/terminal_picture.py docs/demo.svg fit examples/flights.parquet --target late
 
 clean:  ## remove .venv and everything built; keeps runs/
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist web/node_modules src/downslope/front .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is older than pyproject.toml or constraints.txt only when there is something new to install.
