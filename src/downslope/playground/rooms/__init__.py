@@ -13,11 +13,15 @@ from downslope.playground.rooms.picture import Picture
 class Running(Protocol):
     """A room that runs by a clock: it takes updates forth and back, and tells what changed.
 
-    update: where it stands. last: the update that it cannot go beyond.
+    update: where it stands.
     """
 
     update: int
-    last: int
+
+    @property
+    def last(self) -> int:
+        """The update that it cannot go beyond."""
+        ...
 
     def picture(self) -> Picture:
         """Return all that the room shows."""
@@ -49,12 +53,13 @@ class Room:
 @cache
 def rooms() -> dict[str, Room]:
     """Return the rooms by name, in the order in which they are shown."""
-    from downslope.playground.rooms import one_weight, two_weights
+    from downslope.playground.rooms import network, one_weight, two_weights
 
     return {
         each.name: each
         for each in (
             Room("one-weight", one_weight.OneWeight, draw=one_weight.draw),
             Room("two-weights", two_weights.TwoWeights, draw=two_weights.draw),
+            Room("network", network.NetworkRoom, begin=network.begin),
         )
     }

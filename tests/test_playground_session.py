@@ -1,0 +1,166 @@
+"""A session by itself, as a notebook would hold one: what it answers, and how its running room keeps time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from downslope.playground.session import Session
+
+Heard = list[tuple[dict[str, Any], list[bytes]]]
+
+
+class Page:
+    """What a page is to a session: it keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: Heard = []
+        self.session = Session(lambda content, buffers: self.heard.append((content, buffers)))
+
+    def ask(self, do: str, number: int = 1, room: str = "network", **more: Any) -> None:
+        self.session.receive({"do": do, "room": room, "id": number, **more}, [])
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [content for content, _ in list(self.heard) if content["is"] == kind]
+
+    def last(self, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the newest message of a kind, and its arrays."""
+        content, buffers = next(each for each in reversed(self.heard) if each[0]["is"] == kind)
+        arrays = {
+            told["name"]: np.frombuffer(each, told["dtype"]).reshape(told["shape"])
+            for told, each in zip(content["arrays"], buffers, strict=True)
+        }
+        return content, arrays
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    page = Page()
+    yield page
+    page.session.close()
+    wait_until(lambda: not clocks())
+
+
+def clocks() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "playground clock"]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, "this took too long"
+        time.sleep(0.01)
+
+
+def test_an_instant_room_answers_with_its_picture(page: Page) -> None:
+    page.ask("open", 4, "one-weight", state={"rate": 1.6})
+    content, arrays = page.last("picture")
+    assert (content["id"], content["room"], content["needed"]) == (4, "one-weight", 1)
+    assert arrays["path"].dtype == np.float32
+    assert arrays["path"].shape == (2, 3)
+
+
+def test_a_running_room_plays_pauses_and_goes_by_hand(page: Page) -> None:
+    page.ask("open", 5)
+    page.ask("play", 6, speed=2000)
+    wait_until(lambda: len(page.of("frame")) > 20)
+    page.ask("pause", 7)
+    assert page.of("clock")[-1]["playing"] is False
+    time.sleep(0.05)
+    count = len(page.of("frame"))
+    time.sleep(0.1)
+    assert len(page.of("frame")) == count
+    assert {each["id"] for each in page.of("frame")} == {5}
+    for number, (do, more, update) in enumerate(
+        [("reset", {}, 0), ("step", {}, 1), ("step", {"count": 10}, 11), ("back", {"count": 3}, 8),
+         ("back", {"count": 99}, 0), ("seek", {"update": 40}, 40)]
+    ):  # fmt: skip
+        page.ask(do, 8 + number, **more)
+        assert page.of("frame")[-1]["update"] == page.of("clock")[-1]["update"] == update
+
+
+def test_a_room_that_is_played_keeps_to_its_speed_and_to_display_rate(page: Page) -> None:
+    page.ask("open")
+    page.ask("step", count=64)  # compiled now
+    page.heard.clear()
+    began = time.monotonic()
+    page.ask("play", speed=1000)
+    time.sleep(1.0)
+    page.ask("pause")
+    seconds = time.monotonic() - began
+    updates = page.of("clock")[-1]["update"] - 64
+    assert 0.6 * 1000 * seconds < updates < 1.1 * 1000 * seconds + 20
+    assert 30 * seconds < len(page.of("frame")) <= 62 * seconds
+
+
+def test_playing_gives_the_same_as_stepping(page: Page) -> None:
+    page.ask("open")
+    page.ask("play", speed=5000)
+    wait_until(lambda: bool(page.of("frame")) and page.of("frame")[-1]["update"] > 200)
+    page.ask("pause")
+    content, arrays = page.last("frame")
+    page.ask("open", 2)
+    page.ask("seek", 3, update=content["update"])
+    np.testing.assert_array_equal(page.last("frame")[1]["weights"], arrays["weights"])
+
+
+def test_new_settings_begin_again_and_the_old_clock_ends(page: Page) -> None:
+    page.ask("open", 1)
+    page.ask("play", 2, speed=500)
+    wait_until(lambda: bool(page.of("frame")))
+    page.ask("set", 3, state={"data": "xor"})
+    content, _ = page.last("picture")
+    assert (content["id"], content["update"]) == (3, 0)
+    wait_until(lambda: not clocks())
+    count = len(page.of("frame"))
+    time.sleep(0.1)
+    assert len(page.of("frame")) == count
+
+
+def test_closing_ends_what_runs(page: Page) -> None:
+    page.ask("open")
+    page.ask("play", speed=1000)
+    wait_until(lambda: bool(page.of("frame")))
+    page.session.close()
+    wait_until(lambda: not clocks())
+    page.heard.clear()
+    page.ask("step", 9)
+    assert not page.heard
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"do": "open", "room": "cellar", "id": 1}, "no room called"),
+        ({"do": 7, "room": "network", "id": 1}, "nothing to do"),
+        ({"do": "open", "room": "network"}, "needs an id"),
+        ({"do": "open", "room": "network", "id": -1}, "needs an id"),
+        ({"do": "open", "room": "network", "id": 1, "state": {"layers": "x"}}, "layers are"),
+        ({"do": "set", "room": "one-weight", "id": 1}, "not open"),
+        ({"do": "play", "room": "network", "id": 1, "speed": 0}, "speed"),
+        ({"do": "play", "room": "network", "id": 1, "speed": "fast"}, "speed"),
+        ({"do": "step", "room": "network", "id": 1, "count": 0}, "count"),
+        ({"do": "seek", "room": "network", "id": 1, "update": -4}, "update"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_answered_and_the_room_goes_on(page: Page, message: dict[str, Any], words: str) -> None:
+    page.ask("open", 50)
+    page.ask("step", 51, count=5)
+    page.session.receive(message, [])
+    content, buffers = page.heard[-1]
+    assert content["is"] == "error"
+    assert words in content["message"]
+    assert not buffers
+    page.ask("step", 52)
+    assert page.of("frame")[-1]["update"] == 6
+
+
+def test_an_instant_room_has_no_clock(page: Page) -> None:
+    page.ask("open", 1, "one-weight")
+    page.ask("play", 2, "one-weight")
+    assert "has no clock" in page.of("error")[-1]["message"]
