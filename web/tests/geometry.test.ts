@@ -32,6 +32,11 @@ describe("paths", () => {
     ).toBe("M0 100h0M20 90h0");
   });
 
+  it("leave out corners that cannot be told apart", () => {
+    const near: [number, number][] = [0, 0.01, 0.02, 0.03, 0.04, 0.05, 1].map((each) => [each, 0]);
+    expect(line(near, x, y)).toBe("M0 100L0.5 100L10 100");
+  });
+
   it("leave out dots that would run together", () => {
     const near: [number, number][] = [0, 0.1, 0.2, 1, 1.05, 2].map((each) => [each, 0]);
     expect(dots(near, x, y, 5)).toBe("M0 100h0M10 100h0M20 100h0");

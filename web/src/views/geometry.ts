@@ -11,19 +11,24 @@ function held(value: number): number {
   return Math.round(Math.min(FAR, Math.max(-FAR, value)) * 100) / 100;
 }
 
-/** An SVG path through points; what is not finite breaks it. */
+/** Nearer than this in pixels, two corners of a line look like one. */
+const SAME = 0.4;
+
+/** An SVG path through points; what is not finite breaks it, and what cannot be told apart is left out. */
 export function line(points: readonly Point[], x: Scale, y: Scale): string {
   let out = "";
   let broken = true;
+  let last: Point = [0, 0];
   for (const [a, b] of points) {
     const across = x(a);
     const down = y(b);
     if (!Number.isFinite(across) || !Number.isFinite(down)) {
       broken = true;
-      continue;
+    } else if (broken || Math.abs(across - last[0]) > SAME || Math.abs(down - last[1]) > SAME) {
+      out += `${broken ? "M" : "L"}${held(across)} ${held(down)}`;
+      last = [across, down];
+      broken = false;
     }
-    out += `${broken ? "M" : "L"}${held(across)} ${held(down)}`;
-    broken = false;
   }
   return out;
 }
