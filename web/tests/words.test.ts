@@ -7,7 +7,7 @@ import { zh } from "../src/words/zh";
 type Leaves = Record<string, Record<string, string>>;
 
 function blanks(text: string): string[] {
-  return [...text.matchAll(/\{(\w+%?)\}/g)].map((found) => found[1] as string).sort();
+  return [...text.matchAll(/\{(\w+%?)(?:#[^}]*)?\}/g)].map((found) => found[1] as string).sort();
 }
 
 describe("the two languages", () => {
@@ -57,6 +57,13 @@ describe("sentences", () => {
   it("of the engine are said in both languages", () => {
     expect(said(overshot, "en")).toBe("Step 4 overshot: rate 4 is above the limit 3.2; the error grew 1.5 times.");
     expect(said(overshot, "zh")).toBe("第 4 步越过了最小值：学习率 4 高于上限 3.2；误差增大到 1.5 倍。");
+  });
+
+  it("count in the singular and in the plural", () => {
+    const landed = (steps: number) => said({ say: "run-landed", steps, tolerance: 0.0055 }, "en");
+    expect(landed(1)).toBe("Landed in 1 step: 0.55% or less of the starting distance is left.");
+    expect(landed(2284)).toContain("in 2,284 steps:");
+    expect(filled("{needed#step|steps}", { needed: null }, "en")).toBe(NOTHING);
   });
 
   it("without words, and no sentence at all, are silence", () => {

@@ -1,7 +1,7 @@
 /** What the page says, in the language that it is in. */
 
 import { en, type Words } from "./en";
-import { figure, percent } from "./numbers";
+import { figure, NOTHING, percent } from "./numbers";
 import { zh } from "./zh";
 
 export type { Words };
@@ -26,16 +26,23 @@ export function chosen(asked: string, preferred: readonly string[]): Language {
   return "en";
 }
 
-/** Put values where a text names them in braces; numbers as figures, `{name%}` in per cent, names that we have a word for as that word. */
+/**
+ * Put values where a text names them in braces: `{name}` as a figure, or by the word that we have for it; `{name%}` in
+ * per cent; `{name#step|steps}` as a figure with the noun that it counts, for one and for any other number.
+ */
 export function filled(text: string, values: Record<string, unknown>, language: Language): string {
-  const { locale, words } = languages[language];
-  return text.replace(/\{(\w+)(%?)\}/g, (whole, name: string, share: string) => {
+  return text.replace(/\{(\w+)(%|#[^}]*)?\}/g, (whole, name: string, form = "") => {
     const value = values[name];
     if (value === undefined) return whole;
-    if (share && typeof value === "number") return percent(value, locale);
-    if (typeof value === "number" || value === null) return figure(value, locale);
-    return named(words.choices, String(value));
+    if (typeof value === "number") return counted(value, form, languages[language].locale);
+    return value === null ? NOTHING : named(languages[language].words.choices, String(value));
   });
+}
+
+function counted(value: number, form: string, locale: string): string {
+  if (form === "%") return percent(value, locale);
+  const [one, many] = form.slice(1).split("|");
+  return form ? `${figure(value, locale)} ${value === 1 ? one : many}` : figure(value, locale);
 }
 
 /** The word for a name, or the name itself where it is the user's own. */
