@@ -220,7 +220,7 @@ def test_the_batch_with_the_smallest_predicted_time_is_chosen() -> None:
     choice = choose_network_batch(noise_of(400.0, 300.0, 600.0), StepCost(64e-6, 1e-6), 5000)
     assert [row["batch_size"] for row in choice.candidates] == list(CANDIDATES)
     times = {size: (1 + 400 / size) * (64e-6 + size * 1e-6) for size in CANDIDATES}
-    assert choice.value == min(times, key=lambda size: times[size])
+    assert choice.value == max(size for size in times if times[size] <= 1.25 * min(times.values()))
     for row in choice.candidates:
         assert row["relative_time"] == pytest.approx(times[row["batch_size"]])
     assert "400 examples (95 %: 300 to 600)" in choice.reason

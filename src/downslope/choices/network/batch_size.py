@@ -29,12 +29,15 @@ CANDIDATES = (16, 32, 64, 128, 256, 512, 1024)
 TIMED = {16: 32, 256: 4}
 """Batch size -> steps a timed call: the two sizes at which a step is timed."""
 TRIES = 3
+ALIKE = 1.25
+"""Sizes whose predicted times are within this factor of the smallest are alike, and the largest of them is taken: the
+noise scale grows along a run (McCandlish et al. 2018, section 3.1)."""
 
 
 def choose_network_batch(
     noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1], when: str = "at the start"
 ) -> Choice:
-    """Return the batch size with the smallest predicted time to the minimum, with its evidence.
+    """Return the largest batch size that is near the smallest predicted time to the minimum, with its evidence.
 
     noise: measured ``when``; its lower end counts where it has no upper one. cost: as ``network_step_cost`` measures
     it. rows: training examples; no batch is larger, and a noise scale above them counts as them, since a batch of all
@@ -51,7 +54,8 @@ def choose_network_batch(
             "batch_size": size, "relative_steps": steps, "seconds_per_step": seconds,
             "relative_time": steps * seconds,
         })  # fmt: skip
-    best = min(candidates, key=lambda each: each["relative_time"])
+    least = min(float(each["relative_time"]) for each in candidates)
+    best = [each for each in candidates if each["relative_time"] <= ALIKE * least][-1]
     measured = (
         f"{figure(noise.scale)} examples (95 %: {figure(noise.low)} to {figure(noise.high)})"
         if known
@@ -59,7 +63,8 @@ def choose_network_batch(
     )
     reason = (
         f"the gradient's noise scale {when} is {measured}, and a step costs as much as "
-        f"{figure(cost.step / cost.example, 2)} of them"
+        f"{figure(cost.step / cost.example, 2)} of them; the largest size within {ALIKE - 1:.0%} of the smallest "
+        f"predicted time, since noise grows along a run"
     )
     return Choice("batch_size", best["batch_size"], reason, tuple(candidates))
 

@@ -12,7 +12,7 @@ from downslope.records import Spec
 from downslope.steps import schedule
 from downslope.types import Indices, Vector
 
-EPOCHS, FEWEST_EPOCHS, EXAMPLES = 20, 6, 400_000
+EPOCHS, FEWEST_EPOCHS, EXAMPLES = 20, 6, 300_000
 """Passes that are planned where none are named: as many as go through so many examples, within these two. The rate
 falls to zero by the end of the plan, and a plan that overfits before it never sees the small rates."""
 LEAST_UPDATES = 1000

@@ -16,7 +16,7 @@ from downslope.engines.network.rules import Rule
 from downslope.records.figures import figure, plural
 from downslope.types import JsonValue, Vector
 
-NEARLY = 0.95
+NEARLY = 0.98
 """Share of the best lane's drop that a smaller rate must reach to be preferred: a race is short, a run is long."""
 RETRIES = 3
 """Times that a rate which was chosen here is halved where it diverges later."""
