@@ -53,13 +53,14 @@ class Room:
 @cache
 def rooms() -> dict[str, Room]:
     """Return the rooms by name, in the order in which they are shown."""
-    from downslope.playground.rooms import network, one_weight, two_weights
+    from downslope.playground.rooms import batches, network, one_weight, two_weights
 
     return {
         each.name: each
         for each in (
             Room("one-weight", one_weight.OneWeight, draw=one_weight.draw),
             Room("two-weights", two_weights.TwoWeights, draw=two_weights.draw),
+            Room("batches", batches.Batches, draw=batches.draw),
             Room("network", network.NetworkRoom, begin=network.begin),
         )
     }

@@ -76,7 +76,7 @@ def line_surface(data: str, scaled: bool, loss: str) -> Surface:
     """Return the mean loss of ``w x + b`` on two columns, as a surface of w and b."""
     table = columns(data, scaled).table
     x, y = table.T
-    best = _line(table)
+    best = least_squares(table)
     half = AROUND * np.maximum(np.abs(best), 1e-3 * max(float(np.abs(best).max()), 1e-9))
     box = tuple((float(low), float(high)) for low, high in zip(best - half, best + half, strict=True))
     of_scores = _losses(loss, y)
@@ -88,7 +88,7 @@ def line_surface(data: str, scaled: bool, loss: str) -> Surface:
     return Surface("data" if data else "cars", ("w", "b"), formula, function, box)
 
 
-def _line(table: Matrix) -> Vector:
+def least_squares(table: Matrix) -> Vector:
     """Return slope and intercept of the least-squares line through two columns."""
     design = np.column_stack([table[:, 0], np.ones(table.shape[0])])
     return np.asarray(np.linalg.lstsq(design, table[:, 1], rcond=None)[0], np.float64)
@@ -97,7 +97,7 @@ def _line(table: Matrix) -> Vector:
 def slope_surface() -> Surface:
     """Return the mean squared error of the cars by the slope alone, the intercept held at its best."""
     x, y = CARS.T
-    slope, intercept = (float(each) for each in _line(CARS))
+    slope, intercept = (float(each) for each in least_squares(CARS))
 
     def function(weights: Any) -> Any:
         return ((weights[0] * x + intercept - y) ** 2).mean()
