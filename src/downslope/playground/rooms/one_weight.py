@@ -26,6 +26,8 @@ SLOW_STEPS = 10
 """A rate is too slow where it needs more steps than this to come within the tolerance of a bowl's minimum."""
 TOLD = 100
 """Steps that get a sentence."""
+SWINGS = 3
+"""Steps that the picture makes room for."""
 SIDE = 5.0
 """Half the side of what is looked at where a function brings nothing of its own."""
 AXIS = 1e3
@@ -102,7 +104,7 @@ class _Seen:
         self.settings, self.ground, self.path, self.valley, self.curvature = settings, ground, path, valley, curvature
         self.best = 1.0 / curvature if curvature > 0 else math.nan
         self.limit = rate_limit(settings.rule, settings.momentum, curvature)
-        self.span = _span(ground, settings.start, valley)
+        self.span = _span(ground, path, valley)
         self.distances: Vector = np.empty(0) if valley is None else path.points[:, 0] - valley.point[0]
         first = abs(self.distances[0]) if self.distances.size else 0.0
         self.shares: Vector = np.abs(self.distances) / first if first else np.empty(0)
@@ -147,10 +149,15 @@ def _valley(ground: Ground, path: Path) -> Valley | None:
     return min(below, key=lambda each: abs(each.point[0] - start), default=None)
 
 
-def _span(ground: Ground, start: float, valley: Valley | None) -> tuple[float, float]:
-    """Return what is looked at: the box of the surface, and the start and the minimum with some room around them."""
+def _span(ground: Ground, path: Path, valley: Valley | None) -> tuple[float, float]:
+    """Return what is looked at: the box of the surface, and the start and the minimum with some room around them.
+
+    The first steps too, as far as half the box's width outside it: so a run that grows is seen to swing.
+    """
     (low,), (high,) = ground.low, ground.high
-    places = [start] if valley is None else [start, float(valley.point[0])]
+    reach = 0.5 * (high - low)
+    places = np.clip(path.points[1 : SWINGS + 1, 0], low - reach, high + reach).tolist()
+    places += [float(path.points[0, 0])] + ([] if valley is None else [float(valley.point[0])])
     room = 0.1 * (max(high, *places) - min(low, *places))
     outside = [each for each in places if not low <= each <= high]
     low = min([low, *(each - room for each in outside)])
