@@ -53,7 +53,7 @@ class Room:
 @cache
 def rooms() -> dict[str, Room]:
     """Return the rooms by name, in the order in which they are shown."""
-    from downslope.playground.rooms import batches, network, one_weight, two_weights
+    from downslope.playground.rooms import batches, network, one_weight, two_weights, valleys
 
     return {
         each.name: each
@@ -61,6 +61,7 @@ def rooms() -> dict[str, Room]:
             Room("one-weight", one_weight.OneWeight, draw=one_weight.draw),
             Room("two-weights", two_weights.TwoWeights, draw=two_weights.draw),
             Room("batches", batches.Batches, draw=batches.draw),
+            Room("valleys", valleys.Valleys, draw=valleys.draw),
             Room("network", network.NetworkRoom, begin=network.begin),
         )
     }

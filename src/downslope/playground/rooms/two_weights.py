@@ -129,7 +129,7 @@ def _ground(settings: TwoWeights, scaled: bool) -> Ground:
     if settings.of_data:
         return kept_ground(line_surface, _data(settings), scaled, settings.loss)
     if settings.surface == "expression":
-        return kept_ground(_typed, settings.expression)
+        return kept_ground(typed_surface, settings.expression)
     return kept_ground(surface_of, settings.surface)
 
 
@@ -142,7 +142,8 @@ def _data(settings: TwoWeights) -> str:
     return settings.data
 
 
-def _typed(expression: str) -> Surface:
+def typed_surface(expression: str) -> Surface:
+    """Return an expression of two variables as a surface; raises OptionError."""
     from downslope.models.surface.expression import expression_surface
 
     surface = expression_surface(expression)
