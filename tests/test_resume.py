@@ -26,8 +26,9 @@ from downslope.store import list_unfinished, load
 from downslope.store.checkpoint import from_bytes, to_bytes
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.network.course import course_of
-from downslope.training.network.descent import LISTS, TOLD, Ended, NetworkDescent, NetworkProblem, Progress
+from downslope.training.network.descent import NetworkDescent
 from downslope.training.network.measuring import Measuring
+from downslope.training.network.progress import LISTS, TOLD, Ended, NetworkProblem, Progress
 from downslope.training.network.scaling import TargetScale
 
 SHORT = {

@@ -29,7 +29,7 @@ from downslope.training.network.train import OWN_RATE, raced_rates
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
-    from downslope.training.network.descent import NetworkProblem
+    from downslope.training.network.progress import NetworkProblem
     from downslope.training.network.side_by_side import Judge, Losses, Stepping
 
 CHOSEN = ("method", "learning_rate", "schedule", "warmup", "average")

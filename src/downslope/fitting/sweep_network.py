@@ -30,7 +30,7 @@ from downslope.types import Matrix, Vector
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
-    from downslope.training.network.descent import NetworkProblem
+    from downslope.training.network.progress import NetworkProblem
     from downslope.training.network.side_by_side import Judge, Losses, SideBySide, Starts
 
 ROUNDS = 3

@@ -13,16 +13,13 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.engines.network.anatomy import not_finite
 from downslope.engines.network.inputs import Data, Passes, batch_loss
 from downslope.engines.network.loop import (
     Chunk,
@@ -35,7 +32,6 @@ from downslope.engines.network.loop import (
 )
 from downslope.engines.network.rules import Rule, settled_weights
 from downslope.errors import InputError
-from downslope.losses import Loss
 from downslope.models.linear import Objective
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
@@ -45,8 +41,10 @@ from downslope.records.shape import Look, StopPoint
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import Course, Order
+from downslope.training.network.falling_back import BegunChunks
 from downslope.training.network.measuring import Measuring, lost_in_noise
 from downslope.training.network.path import KeptPath
+from downslope.training.network.progress import LISTS, TOLD, Ended, NetworkProblem, Progress, named_leaves
 from downslope.training.network.racing import (
     NEARLY,
     RETRIES,
@@ -57,8 +55,7 @@ from downslope.training.network.racing import (
     lasting_lane,
     restarted,
 )
-from downslope.training.network.scaling import TargetScale
-from downslope.types import Indices, JsonValue, Vector
+from downslope.types import Vector
 
 CHUNK_SECONDS = 0.25
 """Seconds between two trips to the host."""
@@ -74,72 +71,6 @@ AT_ONCE = ("plain", "momentum", "nesterov")
 """Rules whose stability limit is known before their first step; the others divide by what they have met."""
 KIND = "network"
 """What its checkpoints call themselves."""
-TOLD = ("updates", "chosen", "best", "best_update", "waited", "retries")
-LISTS = ("rates", "raced", "evidence", "looks", "noises")
-"""The fields of ``Progress`` that a checkpoint holds as JSON."""
-
-
-@dataclass(frozen=True)
-class NetworkProblem:
-    """What is to be trained on what.
-
-    network: at its start. rest: what is not learned of it. train, held: on the device; held is None without one.
-    loss: in the network's units, as ``scale`` says. outputs: k.
-    """
-
-    network: Network
-    weights: Tree
-    rest: Tree
-    train: Data
-    held: Data | None
-    loss: Loss
-    outputs: int
-    l2: float
-    scale: TargetScale
-
-
-@dataclass
-class Progress:
-    """How far a training has come: all that a checkpoint holds beside the arrays.
-
-    updates: steps taken. rates: of the lanes still running. chosen: the rate after the race. best, best_update: the
-    lowest held-out loss and where. waited: looks since. retries: times the rate was halved. raced: summed losses of
-    each lane over the second half of the race. looks: each ``Look`` so far, as JSON. noises: spread and signal at each
-    look of a training without held-out rows. seconds: of earlier sittings.
-    """
-
-    updates: int = 0
-    rates: list[float] = field(default_factory=list[float])
-    chosen: float = math.nan
-    best: float = math.inf
-    best_update: int = 0
-    waited: int = 0
-    retries: int = 0
-    raced: list[float] = field(default_factory=list[float])
-    evidence: list[dict[str, JsonValue]] = field(default_factory=list[dict[str, JsonValue]])
-    looks: list[dict[str, JsonValue]] = field(default_factory=list[dict[str, JsonValue]])
-    noises: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    seconds: float = 0.0
-    steps: list[StepRecord] = field(default_factory=list[StepRecord])
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a training ended, and with which weights."""
-
-    verdict: Verdict
-    message: str
-    weights: Tree
-    statistics: Statistics
-
-
-@dataclass(frozen=True)
-class Taken:
-    """One chunk as it was begun, to be taken again: the state, the rows and the rates of its steps."""
-
-    state: State
-    rows: Indices
-    rates: Vector
 
 
 class NetworkDescent:
@@ -171,7 +102,7 @@ class NetworkDescent:
             self.progress.chosen = float(rates[0])
         self._order = Order(course)
         self._programs: dict[bool, Program] = {}
-        self._taken: list[Taken] = []
+        self._begun = BegunChunks(problem, course.batch)
         self._step_seconds = math.nan
         self.measure_seconds = 0.0
         self._began = time.perf_counter()
@@ -252,7 +183,7 @@ class NetworkDescent:
         rates = np.outer(progress.rates, share) if self.racing else progress.chosen * share
         rows = self._order.rows(progress.updates, count)
         if not self.racing:
-            self._taken = [*self._taken[-1:], Taken(jax.tree.map(jnp.copy, self.state), rows, rates)]
+            self._begun.begin(self.state, rows, rates)
         began = time.perf_counter()
         fresh = self.racing not in self._programs
         self.state, chunk = self._program().advance(self.state, self.problem.train, rows, rates)
@@ -386,46 +317,20 @@ class NetworkDescent:
         bad = first_bad(chunk, self.limit)
         loss, explained = float(chunk.losses[bad]), ""
         progress.updates += bad
-        here = self._again(self._taken[-1], bad)
-        good = self._last_good(bad)
+        good = self._begun.last_good(self._program(), bad)
         if not math.isfinite(loss):
-            explained = self._where(good, bad - 1) or self._where(here, bad) or "the loss is not a number"
+            explained = self._begun.where_numbers_ceased(self._program(), good, bad)
         self.state = good
         if progress.evidence and progress.retries < RETRIES:
             progress.retries += 1
             progress.chosen *= 0.5
             self.state = restarted(good, self.rule, self.course.seed)
+            self._begun.forget()
             progress.updates = int(self.state.updates)
             return None
         what = explained or f"the loss is {figure(loss / self.start)} times the start's"
         limit = self.looks()[-1].limit if progress.looks else math.nan
         return self._end(Verdict.DIVERGED, divergence(progress.updates + 1, what, progress.chosen, limit))
-
-    def _last_good(self, bad: int) -> State:
-        """Return the state at the last weights whose loss was good, where that of step ``bad`` was not.
-
-        They are a step earlier, so in the chunk before where it was the first; the start of a sitting has none before.
-        """
-        if bad == 0 and len(self._taken) > 1:
-            return self._again(self._taken[0], self._taken[0].rates.size - 1)
-        return self._again(self._taken[-1], max(bad - 1, 0))
-
-    def _again(self, taken: Taken, count: int) -> State:
-        """Return where the first ``count`` steps of a chunk lead."""
-        state = jax.tree.map(jnp.copy, taken.state)
-        if count == 0:
-            return state
-        batch = self.course.batch
-        state, _ = self._program().advance(state, self.problem.train, taken.rows[: count * batch], taken.rates[:count])
-        return state
-
-    def _where(self, state: State, step: int) -> str | None:
-        """Return where numbers ceased at a step of the last chunk, taken from ``state``."""
-        if step < 0:
-            return None
-        rows = self._taken[-1].rows[step * self.course.batch : (step + 1) * self.course.batch]
-        problem = self.problem
-        return not_finite(problem.rest, problem.loss, problem.l2, state, problem.train, rows)
 
     def _end(self, verdict: Verdict, message: str) -> Ended:
         weights = settled_weights(self.rule_name, self.state.rule, self.state.weights)
@@ -500,11 +405,6 @@ class NetworkDescent:
                 batch=self.course.batch, fallen=self.start - objective,
             )  # fmt: skip
         return None
-
-
-def named_leaves(name: str, tree: Tree) -> dict[str, NDArray[Any]]:
-    """Return own copies of the leaves of a tree, in their order, under a name."""
-    return {f"{name}.{index}": np.array(leaf) for index, leaf in enumerate(jax.tree.leaves(tree))}
 
 
 def convolves(network: Network) -> bool:

@@ -29,7 +29,7 @@ from downslope.records.files import record_from_json, record_to_json
 from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import EPOCHS, Course, course_of
-from downslope.training.network.descent import named_leaves
+from downslope.training.network.progress import named_leaves
 from downslope.training.network.racing import RETRIES, Race, divergence, first_bad, halvings, restarted
 from downslope.types import Indices, Vector
 

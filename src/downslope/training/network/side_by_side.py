@@ -30,7 +30,8 @@ from downslope.models.network.grammar import Architecture
 from downslope.models.network.layers import KERNEL, Statistics, build_network
 from downslope.records import Spec
 from downslope.training.network.course import Course, Order
-from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, NetworkProblem, convolves
+from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, convolves
+from downslope.training.network.progress import NetworkProblem
 from downslope.training.network.scaling import scale_target
 from downslope.training.network.train import FLOAT, NetworkInputs, bytes_of_a_step
 from downslope.types import Indices

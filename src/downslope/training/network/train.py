@@ -31,8 +31,8 @@ from downslope.types import Codes, JsonValue, Vector
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
-    from downslope.training.network.descent import NetworkProblem
     from downslope.training.network.measuring import Measuring
+    from downslope.training.network.progress import NetworkProblem
 
 RATES = {
     "plain": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
@@ -113,9 +113,10 @@ def train_network(
     from downslope.engines.network.rules import rule_of
     from downslope.models.network.layers import build_network
     from downslope.models.network.model import arrays_of
-    from downslope.training.network.descent import NetworkDescent, NetworkProblem
+    from downslope.training.network.descent import NetworkDescent
     from downslope.training.network.measuring import Measuring
     from downslope.training.network.path import KeptPath, moments_kept
+    from downslope.training.network.progress import NetworkProblem
 
     began = time.perf_counter()
     keep_programs()
