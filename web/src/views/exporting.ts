@@ -12,6 +12,7 @@ const KEPT = [
   "opacity",
   "font-family",
   "font-size",
+  "font-style",
   "font-weight",
   "text-anchor",
   "paint-order",
@@ -25,6 +26,8 @@ export function svgText(svg: SVGSVGElement): string {
   const to = [copy, ...copy.querySelectorAll("*")];
   to.forEach((part, index) => {
     const style = getComputedStyle(from[index] as Element);
+    part.removeAttribute("style");
+    part.removeAttribute("class");
     for (const name of KEPT) part.setAttribute(name, style.getPropertyValue(name));
   });
   for (const part of copy.querySelectorAll("[data-screen-only]")) part.remove();
