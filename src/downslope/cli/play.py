@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
+
+from downslope.cli.shared import Target
+from downslope.errors import OptionError
 
 SERVER = "Server"
 
 
 def play_command(
+    source: Annotated[
+        str,
+        typer.Argument(help="a table of your own to begin with", metavar="[SOURCE]", show_default=False),
+    ] = "",
+    target: Target = "",
     port: Annotated[
         int,
         typer.Option("--port", help="port to listen on; 0 is any free one", min=0, max=65535, rich_help_panel=SERVER),
@@ -30,22 +41,48 @@ def play_command(
     ] = False,
 ) -> None:  # fmt: skip
     """Serve the playground until Ctrl-C."""
+    if target and not source:
+        message = "--target names a column of a SOURCE; name the file too, or leave it out"
+        raise OptionError(message)
     from downslope.playground.gate import Gate, check_host, is_loopback, listen, new_token
 
     check_host(host, allow_remote)
+    begin = _sessions(source)
     listening = listen(host, port)
     try:
         from downslope.playground.server import Playground, serve
 
         remote = not is_loopback(host)
         gate = Gate(new_token(), listening.getsockname()[1], remote=remote, named=host)
-        link = f"http://{_shown(host)}:{gate.port}/?token={gate.token}"
+        link = f"http://{_shown(host)}:{gate.port}/?token={gate.token}{_place(source, target)}"
         _announce(link, remote)
         if not no_browser:
             _open(link)
-        serve(Playground(gate), listening)
+        serve(Playground(gate, begin), listening)
     finally:
         listening.close()
+
+
+def _sessions(source: str) -> Any:
+    """Return what makes the session of a page, with the table of a source in its room; raises InputError."""
+    from downslope.playground.session import Session
+
+    if not source:
+        return Session
+    from downslope.data.sources import read
+    from downslope.playground.uploads import check_size
+
+    table = read(source).arrow
+    check_size(table.num_rows, table.num_columns)
+    return partial(Session, table=table, name=Path(source).name)
+
+
+def _place(source: str, target: str) -> str:
+    """Return the fragment of a link that leads straight to a table of one's own."""
+    if not source:
+        return ""
+    words = {"room": "your-data"} | ({"t": target} if target else {})
+    return f"#{urlencode(words)}"
 
 
 def _shown(host: str) -> str:

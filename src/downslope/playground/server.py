@@ -212,8 +212,16 @@ def server(playground: Playground) -> Server:
     return uvicorn.Server(config)
 
 
+def _lock_database() -> None:
+    """Take from DuckDB, for the rest of this process, the right to open files: tables come to it in memory."""
+    from downslope.data.database import connection
+
+    connection().execute("set enable_external_access = false")
+
+
 def serve(playground: Playground, listening: socket.socket) -> None:
     """Serve until Ctrl-C, and free everything."""
+    _lock_database()
     before = sys.getswitchinterval()
     sys.setswitchinterval(TURN_SECONDS)
     try:

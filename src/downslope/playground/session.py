@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from downslope.errors import DownslopeError, InputError, nearest
 from downslope.playground.clock import Clock
-from downslope.playground.rooms import Room, rooms
+from downslope.playground.rooms import Kept, Room, rooms
 from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import settings_from
 from downslope.types import JsonValue
@@ -27,9 +27,10 @@ MOST_ID = 2**53
 class Session:
     """One page's share of the engine; ``receive`` is called by one thread at a time."""
 
-    def __init__(self, send: Send) -> None:
-        """Take what sends a message: its JSON and its buffers."""
-        self._send = send
+    def __init__(self, send: Send, table: Any = None, name: str = "") -> None:
+        """Take what sends a message: its JSON and its buffers; and a table to begin with, if any, and its name."""
+        self._send, self._table, self._name = send, table, name
+        self._kept: Kept | None = None
         self._room: Room | None = None
         self._clock: Clock | None = None
         self._closed = False
@@ -54,9 +55,10 @@ class Session:
         self._leave()
 
     def _answer(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
-        asked = {
+        asked: dict[str, Callable[[dict[str, JsonValue]], None]] = {
             "open": self._open, "set": self._set, "play": self._play, "pause": self._pause, "step": self._step,
             "back": self._back, "reset": self._reset, "seek": self._seek, "close": self._close,
+            **dict.fromkeys(("upload", "fit", "stop", "download"), lambda told: self._hand_over(told, buffers)),
         }  # fmt: skip
         name = content.get("do")
         if not isinstance(name, str) or name not in asked:
@@ -83,7 +85,9 @@ class Session:
         """Draw a room, or begin it, by the settings asked for; until that has worked, it goes on as it was."""
         number = cast("int", content["id"])
         settings: Any = settings_from(cast("Any", room.settings), content.get("state", {}))
-        if room.draw is not None:
+        if room.keep is not None:
+            picture = self._keep(room, number, settings)
+        elif room.draw is not None:
             picture = room.draw(settings)
             self._leave()
             self._room = room
@@ -94,6 +98,25 @@ class Session:
             self._leave()
             self._room, self._clock = room, clock
         self._tell("picture", room.name, picture, number)
+
+    def _keep(self, room: Room, number: int, settings: Any) -> Picture:
+        """Return the picture of a room that keeps a table, the same room where it is open already."""
+        if self._kept is None or self._room is not room:
+            self._leave()
+            keep = cast("Any", room.keep)
+
+            def tell(kind: str, told: Picture, buffers: list[bytes]) -> None:
+                self._tell(kind, room.name, told, number, buffers)
+
+            self._room, self._kept = room, keep(tell, self._table, self._name)
+        return cast("Kept", self._kept).picture(settings)
+
+    def _hand_over(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
+        room = self._here(content)
+        if self._kept is None:
+            message = f"the room {room.name} takes no table"
+            raise InputError(message)
+        self._kept.receive(content, buffers)
 
     def _here(self, content: dict[str, JsonValue]) -> Room:
         if self._room is None or content.get("room") != self._room.name:
@@ -139,15 +162,18 @@ class Session:
     def _leave(self) -> None:
         with self._lock:
             clock, self._clock, self._room = self._clock, None, None
+            kept, self._kept = self._kept, None
         if clock is not None:
             clock.stop()
+        if kept is not None:
+            kept.close()
 
-    def _tell(self, kind: str, room: str, told: Picture, number: int) -> None:
+    def _tell(self, kind: str, room: str, told: Picture, number: int, beside: list[bytes] | None = None) -> None:
         """Send what a request led to; frames and clocks bear the number of the request that began their room."""
         if self._closed:
             return
         content, buffers = told.packed()
-        self._send({"is": kind, "room": room, "id": number, **content}, buffers)
+        self._send({"is": kind, "room": room, "id": number, **content}, [*buffers, *(beside or [])])
 
     def _tell_error(self, room: JsonValue, number: JsonValue, message: str) -> None:
         known = isinstance(room, str) and room in rooms()

@@ -40,20 +40,45 @@ class Running(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """A room that keeps what a page brings, and works on it beside the page."""
+
+    def picture(self, settings: Any) -> Picture:
+        """Take new settings, and return what there is."""
+        ...
+
+    def receive(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Do what a message asks; raises InputError."""
+        ...
+
+    def close(self) -> None:
+        """End what runs, and free what is kept."""
+        ...
+
+
+Tell = Callable[[str, Picture, list[bytes]], None]
+"""Takes the kind of a message, what it holds, and buffers beside."""
+
+
 @dataclass(frozen=True)
 class Room:
-    """A room by its settings. draw: of an instant room, its picture. begin: of a running room, its start."""
+    """A room by its settings.
+
+    draw: of an instant room, its picture. begin: of a running room, its start. keep: of a room that keeps a table, the
+    room with whom to tell, and with the table and its name that are there from the beginning.
+    """
 
     name: str
     settings: type
     draw: Callable[[Any], Picture] | None = None
     begin: Callable[[Any], Running] | None = None
+    keep: Callable[[Tell, Any, str], Kept] | None = None
 
 
 @cache
 def rooms() -> dict[str, Room]:
     """Return the rooms by name, in the order in which they are shown."""
-    from downslope.playground.rooms import batches, network, one_weight, two_weights, valleys
+    from downslope.playground.rooms import batches, network, one_weight, two_weights, valleys, your_data
 
     return {
         each.name: each
@@ -63,5 +88,6 @@ def rooms() -> dict[str, Room]:
             Room("batches", batches.Batches, draw=batches.draw),
             Room("valleys", valleys.Valleys, draw=valleys.draw),
             Room("network", network.NetworkRoom, begin=network.begin),
+            Room("your-data", your_data.YourData, keep=your_data.Desk),
         )
     }

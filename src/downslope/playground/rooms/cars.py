@@ -20,7 +20,7 @@ CARS: Matrix = np.array(
 )
 """Weight in thousands of pounds and miles per gallon of the seven cars of the published exercise."""
 DATA_LOSSES = ("squared", "absolute", "huber")
-AROUND = 1.9
+AROUND = 2.0
 """Half the side of the box about a least-squares line, in units of its own distance from zero."""
 SAID = {"squared": "({})**2", "absolute": "|{}|", "huber": "huber({})"}
 

@@ -1,0 +1,251 @@
+"""The room of one's own data: every kind of file as bytes, a fit watched and stopped, and what is taken away."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
+import pytest
+
+from downslope.errors import SourceError
+from downslope.playground import uploads
+from downslope.playground.limits import PIECE_BYTES
+from downslope.playground.session import Session
+from downslope.playground.uploads import Upload, table_of
+
+ROOM = "your-data"
+
+
+def sample(rows: int = 400) -> pa.Table:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=rows)
+    kind = np.where(rng.random(rows) > 0.5, "hot", "cold")
+    return pa.table({"x": x, "kind": kind, "y": 3 * x + (kind == "hot") + 0.1 * rng.normal(size=rows)})
+
+
+def as_csv(table: pa.Table) -> bytes:
+    packed = io.BytesIO()
+    csv.write_csv(table, packed)
+    return packed.getvalue()
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    packed = io.BytesIO()
+    parquet.write_table(table, packed)
+    return packed.getvalue()
+
+
+def as_workbook(sheet: str, shared: str = "") -> bytes:
+    """Return a workbook of one sheet, as small as ECMA-376 allows."""
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{sheet}</sheetData></worksheet>")
+        archive.writestr("xl/sharedStrings.xml", f"<sst {space}>{shared}</sst>")
+    return packed.getvalue()
+
+
+class Page:
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, Any], list[bytes]]] = []
+        self.session = Session(lambda content, buffers: self.heard.append((content, buffers)))
+        self.ask("open")
+
+    def ask(self, do: str, *buffers: bytes, **more: Any) -> None:
+        self.session.receive({"do": do, "room": ROOM, "id": 1, **more}, list(buffers))
+
+    def bring(self, table: pa.Table, **state: Any) -> None:
+        self.ask("upload", as_parquet(table), name="table.parquet")
+        self.ask("set", state={"target": "y", **state})
+
+    def last(self, kind: str, seconds: float = 30.0) -> tuple[dict[str, Any], list[bytes]]:
+        """Wait for a message of a kind, and return the newest one."""
+        began = time.monotonic()
+        while not (found := [each for each in list(self.heard) if each[0]["is"] == kind]):
+            assert time.monotonic() - began < seconds, [each[0] for each in self.heard]
+            time.sleep(0.01)
+        return found[-1]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    page = Page()
+    yield page
+    page.session.close()
+    wait_until(lambda: not any(each.name == "playground fit" for each in threading.enumerate()))
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("whole", "kind"),
+    [
+        (as_csv(sample(20)), "csv"), (as_csv(sample(20)).replace(b",", b"\t"), "tsv"),
+        (as_csv(sample(20)).replace(b",", b";"), "csv"), (as_parquet(sample(20)), "parquet"),
+        (as_csv(sample(20)).decode().encode("utf-16"), "csv"),
+    ],
+)  # fmt: skip
+def test_a_table_is_read_from_its_bytes(whole: bytes, kind: str) -> None:
+    table = table_of(whole, kind)
+    assert table.column_names == ["x", "kind", "y"]
+    np.testing.assert_allclose(table["y"].to_numpy(), sample(20)["y"].to_numpy())
+    assert table["kind"].to_pylist() == sample(20)["kind"].to_pylist()
+
+
+def test_text_in_chinese_encodings_is_read() -> None:
+    table = table_of("重量,油耗\n3.5,18\n".encode("gb18030"), "csv")
+    assert table.to_pydict() == {"重量": [3.5], "油耗": [18]}
+
+
+def test_the_first_sheet_of_a_workbook_is_read() -> None:
+    sheet = (
+        '<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is><t>y</t></is></c>'
+        '<c r="D1" t="str"><v>z</v></c></row>'
+        '<row><c r="A2"><v>1.5</v></c><c r="B2" t="s"><v>1</v></c><c r="D2" t="b"><v>1</v></c></row>'
+        '<row/><row><c r="A4"><v>2</v></c><c r="D4" t="b"><v>0</v></c></row>'
+    )
+    table = table_of(as_workbook(sheet, "<si><t>x</t></si><si><r><t>r</t></r><r><t>ed</t></r></si>"), "xlsx")
+    assert table.to_pydict() == {"x": [1.5, 2.0], "y": ["red", None], "column 3": [None, None], "z": [True, False]}
+
+
+@pytest.mark.parametrize(
+    ("whole", "kind", "words"),
+    [
+        (b"", "csv", "csv"), (b"a,b\n", "csv", "no rows"), (b"a,b\n1\n", "csv", "does not read"),
+        (b"PAR1", "parquet", "parquet"), (b"PK", "xlsx", "does not read"),
+        (as_workbook("<row>"), "xlsx", "does not read"), (as_workbook(""), "xlsx", "no rows"),
+        (as_workbook("<!DOCTYPE x>"), "xlsx", "unpacks"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_one_sentence(whole: bytes, kind: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        table_of(whole, kind)
+
+
+def test_a_workbook_that_unpacks_too_far_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "SHEET_BYTES", 1000)
+    with pytest.raises(SourceError, match="unpacks to more"):
+        table_of(as_workbook("<row><c><v>1</v></c></row>" * 1000), "xlsx")
+
+
+def test_limits_of_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "ROWS", 10)
+    for kind, whole in (("csv", as_csv(sample(20))), ("parquet", as_parquet(sample(20)))):
+        with pytest.raises(SourceError, match=r"2[01] rows"):
+            table_of(whole, kind)
+    with pytest.raises(SourceError, match="200 MB"):
+        Upload("a.csv", 201 << 20)
+    with pytest.raises(SourceError, match="ends in"):
+        Upload("../../etc/passwd", 10)
+
+
+def test_tables_of_all_pages_together_are_limited() -> None:
+    held = [Upload("a.csv", 200 << 20) for _ in range(4)]
+    with pytest.raises(SourceError, match="other pages"):
+        Upload("a.csv", 1)
+    for each in held:
+        each.close()
+        each.close()
+    Upload("a.csv", 1).close()
+
+
+def test_a_table_comes_in_pieces(page: Page) -> None:
+    whole = as_csv(sample(60_000))
+    assert len(whole) > PIECE_BYTES
+    for at in range(0, len(whole), PIECE_BYTES):
+        page.ask("upload", whole[at : at + PIECE_BYTES], name="big.csv", size=len(whole), at=at)
+    told, _ = page.last("table")
+    assert told["table"]["rows"] == 60_000
+    assert [each["name"] for each in told["table"]["columns"]] == ["x", "kind", "y"]
+    assert len(told["table"]["first"]) == 20
+    page.ask("upload", b"x", name="big.csv", size=9, at=5)
+    assert page.last("error")[0]["message"]
+
+
+def test_a_fit_is_watched_and_its_end_told(page: Page) -> None:
+    page.bring(sample())
+    page.ask("fit")
+    told, buffers = page.last("fitted")
+    assert told["verdict"] == "converged"
+    assert told["holdout"]["r2"] > 0.99
+    found = {each["feature"]: each["value"] for each in told["coefficients"]}
+    assert found["x"] == pytest.approx(3.0, rel=0.05)
+    curve = np.frombuffer(buffers[0], np.float32).reshape(told["arrays"][0]["shape"])
+    assert curve.shape[1] == 6
+    assert curve[-1, 3] == pytest.approx(told["objective"], rel=1e-5)
+    assert page.last("progress")[0]["gap_kind"] == "certified"
+
+
+def test_model_and_predictions_are_taken_away(page: Page, tmp_path: Path) -> None:
+    page.bring(sample())
+    page.ask("download", what="model")
+    assert "before a fit" in page.last("error")[0]["message"]
+    page.ask("fit")
+    page.last("fitted")
+    wait_until(lambda: not any(each.name == "playground fit" for each in threading.enumerate()))
+    page.ask("download", what="predictions")
+    told, (whole,) = page.last("file")
+    assert told["name"] == "predictions.csv"
+    table = csv.read_csv(io.BytesIO(whole))
+    np.testing.assert_allclose(table["prediction"].to_numpy(), table["y"].to_numpy(), atol=0.8)
+    page.ask("download", what="model")
+    told, (whole,) = page.last("file")
+    zipfile.ZipFile(io.BytesIO(whole)).extractall(tmp_path)
+    from downslope.store import load
+
+    run = load(told["name"].removesuffix(".zip"), tmp_path)
+    np.testing.assert_allclose(run.model.predict(sample()), table["prediction"].to_numpy())
+
+
+def test_a_fit_is_stopped_and_a_closed_page_leaves_nothing(page: Page) -> None:
+    page.bring(sample(20_000), model="mlp:64,64", seconds=60)
+    page.ask("fit")
+    page.last("progress", 60)
+    page.ask("fit")
+    assert "under way" in page.last("error")[0]["message"]
+    page.ask("stop")
+    told, _ = page.last("fitted")
+    assert told["verdict"] == "stopped"
+    folder = page.session._kept._folder.name  # type: ignore[union-attr]
+    assert Path(folder).is_dir()
+    wait_until(lambda: not any(each.name == "playground fit" for each in threading.enumerate()))
+    page.session.close()
+    assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [({"target": "z"}, "no column"), ({"model": "/etc/passwd"}, "model"), ({"model": "cnn:4"}, "cnn|image")],
+)  # fmt: skip
+def test_what_cannot_be_fitted_is_one_sentence(page: Page, state: dict[str, Any], words: str) -> None:
+    page.bring(sample(), **state)
+    page.ask("fit")
+    assert re.search(words, page.last("error")[0]["message"])
+
+
+def test_nothing_is_fitted_without_a_table(page: Page) -> None:
+    page.ask("fit")
+    assert "no table yet" in page.last("error")[0]["message"]
+
+
+def test_a_table_of_the_command_line_is_there_from_the_beginning() -> None:
+    heard: list[dict[str, Any]] = []
+    session = Session(lambda content, buffers: heard.append(content), sample(), "sample.csv")
+    session.receive({"do": "open", "room": ROOM, "id": 1, "state": {"target": "y"}}, [])
+    assert (heard[-1]["is"], heard[-1]["table"]["name"], heard[-1]["table"]["rows"]) == ("picture", "sample.csv", 400)
+    session.close()
