@@ -45,7 +45,16 @@ async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
   return image;
 }
 
-/** All canvases and SVGs of a node as one PNG, each where it lies. */
+function write(pen: CanvasRenderingContext2D, words: Element, frame: DOMRect): void {
+  const { left, top, height } = words.getBoundingClientRect();
+  const style = getComputedStyle(words);
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  pen.fillStyle = style.color;
+  pen.textBaseline = "middle";
+  pen.fillText(words.textContent ?? "", left - frame.left, top - frame.top + height / 2);
+}
+
+/** All canvases, SVGs and marked words of a node as one PNG, each where it lies. */
 export async function png(node: HTMLElement): Promise<Blob> {
   const frame = node.getBoundingClientRect();
   const canvas = document.createElement("canvas");
@@ -60,6 +69,7 @@ export async function png(node: HTMLElement): Promise<Blob> {
     const source = part instanceof SVGSVGElement ? await imageOf(part) : part;
     if (width && height) pen.drawImage(source, left - frame.left, top - frame.top, width, height);
   }
+  for (const words of node.querySelectorAll("[data-words]")) write(pen, words, frame);
   return new Promise((done, failed) => {
     canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the picture is empty"))), "image/png");
   });
