@@ -18,4 +18,4 @@ export function between(from: string, to: string, share: number): string {
 }
 
 /** The dashes of the rules in their order, so that they are told apart without colour too. */
-export const DASHES = ["", "7 3", "2 3", "10 3 2 3", "4 2", "1 4"];
+export const DASHES = ["", "7 3", "2 3", "10 3 2 3"];

@@ -218,7 +218,7 @@ const written = {
     "overshot-grew": "Step {step} overshot: rate {rate} is above the limit {limit}; the error grew {factor} times.",
     away: "Step {step} went away from the minimum; the error grew {factor} times.",
     closer: "Step {step} came closer; {factor%} of the error is left.",
-    there: "{rule} at rate {rate} is there after {steps#step|steps}, within {tolerance%} of the lowest loss.",
+    there: "{rule} at rate {rate} comes within the tolerance, {tolerance%}, after {steps#step|steps}.",
     "not-there-yet": "{rule} at rate {rate} is not there yet: after {steps#step|steps} the loss is {loss}.",
     "came-to-rest": "{rule} at rate {rate} came to rest at a loss of {loss}.",
     "ran-away": "{rule} ran away: at rate {rate} the loss had grown to {loss} by step {steps}.",

@@ -216,7 +216,7 @@ export const zh: Words = {
     "overshot-grew": "第 {step} 步越过了最小值：学习率 {rate} 高于上限 {limit}；误差增大到 {factor} 倍。",
     away: "第 {step} 步远离了最小值；误差增大到 {factor} 倍。",
     closer: "第 {step} 步更近了；误差还剩 {factor%}。",
-    there: "{rule}以学习率 {rate} 在 {steps} 步后到达，与最低损失相差不超过 {tolerance%}。",
+    there: "{rule}以学习率 {rate} 在 {steps} 步后进入容差 {tolerance%} 之内。",
     "not-there-yet": "{rule}以学习率 {rate} 还没有到达：{steps} 步后损失为 {loss}。",
     "came-to-rest": "{rule}以学习率 {rate} 停在损失 {loss} 处。",
     "ran-away": "{rule}失控了：学习率为 {rate}，到第 {steps} 步时损失已增大到 {loss}。",
