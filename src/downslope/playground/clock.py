@@ -14,6 +14,8 @@ BUSY = 0.7
 """Share of the time between two frames that updates may take; the rest is for the frame itself."""
 TOLD_EVERY = 0.25
 """Seconds between two accounts of the clock while it plays."""
+CATCH_UP = 0.25
+"""Seconds' worth of updates that a clock makes up for where the machine was busy elsewhere."""
 AT_ONCE = 2000
 """Updates between two looks at whether the room is still wanted."""
 Tell = Callable[[str, Picture], None]
@@ -29,7 +31,7 @@ class Clock:
         self._changed = threading.Condition()
         self._playing, self._stopped = False, False
         self._speed, self._measured, self._debt = 60.0, 0.0, 0.0
-        self._asked = time.monotonic()
+        self._asked = self._ticked = time.monotonic()
         self._thread: threading.Thread | None = None
 
     @property
@@ -47,7 +49,7 @@ class Clock:
         with self._changed:
             self._speed = min(max(speed, 0.1), UPDATES_A_SECOND)
             self._playing, self._debt = True, 0.0
-            self._asked = time.monotonic()
+            self._asked = self._ticked = time.monotonic()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="playground clock", daemon=True)
                 self._thread.start()
@@ -105,7 +107,8 @@ class Clock:
             return
         began, before = time.monotonic(), self._running.update
         budget = BUSY / FRAMES_A_SECOND
-        self._debt = min(self._debt + self._speed / FRAMES_A_SECOND, self._speed)
+        self._debt = min(self._debt + self._speed * (began - self._ticked), self._speed * CATCH_UP)
+        self._ticked = began
         fitting = budget * self._measured if self._measured else 16.0
         count = min(int(self._debt), max(1, int(fitting)), AT_ONCE, self._running.last - before)
         if count > 0:
@@ -113,7 +116,7 @@ class Clock:
             seconds = max(time.monotonic() - began, 1e-6)
             rate = count / seconds
             self._measured = rate if not self._measured else 0.9 * self._measured + 0.1 * rate
-            self._debt = min(self._debt - count, self._speed / FRAMES_A_SECOND)
+            self._debt -= count
             self._tell("frame", self._running.frame())
         if self._running.update >= self._running.last or began - self._asked > PLAYING_SECONDS:
             self._playing = False

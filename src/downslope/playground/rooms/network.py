@@ -176,6 +176,7 @@ class Training:
         self.hidden, self._machine = hidden, machine(shape)
         weights, _ = parts_of(_network(shape, settings.start, settings.start_seed))
         self.update, self.diverged_at = 0, -1
+        self._warm(weights)
         self._state: State = self._first(weights)
         self._kept: dict[int, State] = {}
         self._every = FIRST_EVERY
@@ -212,6 +213,12 @@ class Training:
         from downslope.engines.network.loop import first_state
 
         return first_state(weights, self._machine.rule, (), self.settings.data_seed, keep_good=False)
+
+    def _warm(self, weights: Any) -> None:
+        """Have the program compiled before the room is played: one update, whose outcome is dropped."""
+        self._machine.program.advance(
+            self._first(weights), self._train, np.zeros(self.batch, np.int32), np.zeros(1, np.float32)
+        )
 
     def _ceiling(self) -> float:
         start = float(self._seen.train.loss)
