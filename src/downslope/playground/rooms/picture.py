@@ -56,7 +56,7 @@ def plain(value: Any) -> JsonValue:
         return {str(name): plain(each) for name, each in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
-    return [plain(each) for each in value]
+    return [each if type(each) is Sentence else plain(each) for each in value]
 
 
 def say(key: str, **values: Any) -> Sentence:

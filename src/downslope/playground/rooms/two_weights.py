@@ -270,7 +270,7 @@ def _step_sentences(racer: Racer) -> list[Sentence]:
             key = "step-higher"
         else:
             key = "step-crossed" if turned[step - 1] else "step-lower"
-        told.append(say(key, step=step, loss=after, before=before))
+        told.append(Sentence(say=key, step=step, loss=after, before=before))  # a path's losses are finite
     return told
 
 
