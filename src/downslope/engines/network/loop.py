@@ -76,12 +76,13 @@ class Program:
         batch: examples a step. steps: most steps a call. limit: a batch loss above it ends a lane. clip: longest
         gradient let through. pieces: parts of a batch whose gradients are added up, for batches larger than memory.
         one_by_one: each lane takes all its steps before the next one begins, for steps that fill the machine alone.
-        own_rows: each lane has an order of the rows of its own. norm_every: updates between two whose gradient's
-        length is taken, besides the last of a call; 1 where gradients are clipped.
+        own_rows: each lane has an order of the rows of its own. norm_every: steps of a call between two whose
+        gradient's length is taken, besides its last; 1 where gradients are clipped.
         """
         norm_every = 1 if clip is not None else norm_every
         self.batch, self.steps, self.lanes = batch, steps, lanes
-        single = partial(_run, loss, rule, limit, (clip, norm_every), pieces)
+        together = lanes and not one_by_one
+        single = partial(_run, loss, rule, limit, (clip, norm_every), pieces, together)
         over = (_one_by_one if one_by_one else _side_by_side)(single, own_rows) if lanes else single
         self._advance = jax.jit(over, donate_argnums=0)
 
@@ -124,10 +125,14 @@ def _one_by_one(single: Callable[..., Any], own_rows: bool) -> Callable[..., Any
 
 
 def _run(
-    loss: BatchLoss, rule: Rule, limit: float, norms_by: tuple[float | None, int], pieces: int, state: State,
-    data: Tree, order: Array, sizes: Array, rates: Array, count: Array,
+    loss: BatchLoss, rule: Rule, limit: float, norms_by: tuple[float | None, int], pieces: int, together: bool,
+    state: State, data: Tree, order: Array, sizes: Array, rates: Array, count: Array,
 ) -> tuple[State, tuple[Array, Array]]:  # fmt: skip
-    """Take ``count`` steps of one lane, or as many as it lives."""
+    """Take ``count`` steps of one lane, or as many as it lives.
+
+    together: with other lanes, all of which go through all steps, where one that is not alive stays as it is: to let
+    each end by itself would make the whole loop choose between old and new at every step.
+    """
     steps, batch = order.shape
     places = jnp.arange(batch, dtype=jnp.int32)
     clip, every = norms_by
@@ -141,7 +146,7 @@ def _run(
             norm = optax.tree.norm(gradient)
         else:
             nan = jnp.full((), jnp.nan, value.dtype)
-            wanted = (before.updates % every == 0) | (index == count - 1)
+            wanted = (index % every == 0) | (index == count - 1)  # the same for all lanes
             norm = jax.lax.cond(wanted, optax.tree.norm, lambda gradient: nan, gradient)
         shortened = jnp.zeros((), jnp.int32)
         if clip is not None:
@@ -155,14 +160,17 @@ def _run(
             weights, None if before.last_good is None else before.weights, memory, statistics, before.key, good,
             before.updates + good, before.clipped + shortened,
         )  # fmt: skip
-        if before.last_good is not None:
+        if before.last_good is not None or together:
             kept = before._replace(alive=good)
             after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, kept)
+        if together:
+            value = jnp.where(before.alive, value, jnp.nan)
         told = value.astype(losses.dtype), norm.astype(norms.dtype)  # float64 is told of in float32
         return index + 1, after, losses.at[index].set(told[0]), norms.at[index].set(told[1])
 
     def goes_on(carried: tuple[Array, State, Array, Array]) -> Array:
-        return (carried[0] < count) & carried[1].alive
+        going = carried[0] < count
+        return going if together else going & carried[1].alive
 
     empty = jnp.full(steps, jnp.nan, jnp.float32)
     _, state, losses, norms = jax.lax.while_loop(goes_on, step, (jnp.zeros((), jnp.int32), state, empty, empty))
