@@ -136,7 +136,8 @@ def network_score() -> Score:
 
     from downslope.models.network import parse_model
     from downslope.records import Spec
-    from downslope.training.network.train import NetworkInputs, train_network
+    from downslope.training.network.given import NetworkInputs
+    from downslope.training.network.train import train_network
 
     X, y = datasets.load_digits(return_X_y=True)
     inputs = NetworkInputs(X / 16, None, y.astype(np.float64), None, (X.shape[1],))

@@ -12,7 +12,8 @@ from downslope.data.batches import order
 from downslope.engines.network.inputs import batch_loss
 from downslope.fitting.network_task import NetworkTask
 from downslope.steps import schedule
-from downslope.training.network.side_by_side import Judge, Losses, pose_network, starting_points
+from downslope.training.network.posing import pose_network
+from downslope.training.network.side_by_side import Judge, Losses, starting_points
 
 
 class Plain:

@@ -19,9 +19,10 @@ from downslope.engines.network.rules import given_rule, limit_factor, rule_of, s
 from downslope.models.network import parse_model
 from downslope.records import Spec, Verdict
 from downslope.records.shape import StopKind
+from downslope.training.network.given import NetworkInputs
 from downslope.training.network.measuring import Measuring, lost_in_noise
 from downslope.training.network.racing import Race, first_bad, lasting_lane
-from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
+from downslope.training.network.train import NetworkTraining, train_network
 from tests.small_networks import Small, small
 
 ROWS = 600

@@ -21,12 +21,8 @@ from downslope.records import Run, Spec
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
-from downslope.training.network.train import (
-    NetworkInputs,
-    bytes_of_a_step,
-    raced_rates,
-    train_network,
-)
+from downslope.training.network.given import NetworkInputs
+from downslope.training.network.train import bytes_of_a_step, raced_rates, train_network
 
 OF_TABLES = ("sql", "where", "drop", "weights", "holdout_by")
 """Settings that name columns, which images have none of."""

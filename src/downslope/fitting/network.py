@@ -19,7 +19,8 @@ from downslope.records import Curvature, DataSummary, GapKind, Run, Spec
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
-from downslope.training.network.train import NetworkInputs, NetworkTraining, train_network
+from downslope.training.network.given import NetworkInputs
+from downslope.training.network.train import NetworkTraining, train_network
 from downslope.types import Matrix
 
 

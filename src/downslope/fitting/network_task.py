@@ -14,7 +14,7 @@ from downslope.fitting.ready import Tell, make_ready
 from downslope.models.network import Architecture
 from downslope.records import Spec
 from downslope.training.loop import pose
-from downslope.training.network.train import NetworkInputs
+from downslope.training.network.given import NetworkInputs
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,8 @@ def _contender(name: str, spec: Spec, work: Work, batch: int, pieces: int, seeds
 def _track(task: NetworkTask, contenders: Sequence[Contender]) -> Track:
     """Place the network at its start; raises OptionError where the rates of a method do not fit in memory."""
     from downslope.engines.network.caching import keep_programs
-    from downslope.training.network.side_by_side import Judge, check_lanes, named_rule, pose_network
+    from downslope.training.network.posing import pose_network
+    from downslope.training.network.side_by_side import Judge, check_lanes, named_rule
 
     spec, architecture = task.spec, task.architecture
     name = "plain" if spec.rule == "auto" else spec.rule

@@ -23,7 +23,7 @@ from downslope.records.loss_shape import LossShape
 from downslope.records.slices import DIRECTIONS, LineSlice, PlaneSlice
 from downslope.records.spec import Auto, Setting
 from downslope.store import load
-from downslope.training.network.train import NetworkInputs
+from downslope.training.network.given import NetworkInputs
 
 if TYPE_CHECKING:
     from downslope.training.network.revisiting import Revisited

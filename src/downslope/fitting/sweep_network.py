@@ -185,7 +185,8 @@ def _bench(
     task: NetworkTask, spec: Spec, rule: str, places: tuple[Place, ...], seeds: tuple[int, ...], tell: Tell | None
 ) -> Bench:
     from downslope.engines.network.caching import keep_programs
-    from downslope.training.network.side_by_side import Judge, named_rule, pose_network, starting_points
+    from downslope.training.network.posing import pose_network
+    from downslope.training.network.side_by_side import Judge, named_rule, starting_points
 
     keep_programs()
     problem = pose_network(task.architecture, task.train, task.held, spec, task.loss, task.outputs, task.huber_delta)

@@ -32,7 +32,6 @@ from downslope.engines.network.loop import (
 )
 from downslope.engines.network.rules import Rule, settled_weights
 from downslope.errors import InputError
-from downslope.models.linear import Objective
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
 from downslope.records.figures import figure, plural
@@ -44,6 +43,7 @@ from downslope.training.network.course import Course, Order
 from downslope.training.network.falling_back import BegunChunks
 from downslope.training.network.measuring import Measuring, lost_in_noise
 from downslope.training.network.path import KeptPath
+from downslope.training.network.posing import mean_loss
 from downslope.training.network.progress import LISTS, TOLD, Ended, NetworkProblem, Progress, named_leaves
 from downslope.training.network.racing import (
     NEARLY,
@@ -154,11 +154,7 @@ class NetworkDescent:
 
     def loss_on(self, weights: Tree, statistics: Statistics, data: Data) -> float:
         """Return the mean loss over data by example weight, in the network's units and without penalty."""
-        scores = self.passes.scores(weights, statistics, data).astype(np.float64)
-        target = np.asarray(data.target, np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # scores may be anything at weights that went too far
-            each = Objective(self.problem.loss, 0.0, 0.0, True, self.problem.outputs).losses(scores, target)
-        return float(each.mean() if data.weights is None else np.average(each, weights=np.asarray(data.weights)))
+        return mean_loss(self.problem, self.passes, weights, statistics, data)
 
     def run(self) -> Ended:
         """Train to the end; a KeyboardInterrupt ends it where it stands."""
@@ -371,7 +367,7 @@ class NetworkDescent:
         if not progress.evidence:
             return None
         reason = (
-            f"the smallest of {len(progress.evidence)} rates, run side by side over the first {self.course.race} "
+            f"the smallest of {len(progress.evidence)} rates, raced over the first {self.course.race} "
             f"updates, whose loss fell at least {NEARLY:.0%} as far as the best"
         )
         beside = self._beside_limit()

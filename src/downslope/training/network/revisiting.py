@@ -29,8 +29,8 @@ from downslope.records.loss_shape import LossShape
 from downslope.records.slices import LineSlice, PathPoint, PlaneSlice
 from downslope.records.spec import Auto
 from downslope.records.trajectory import Trajectory
+from downslope.training.network.given import NetworkInputs
 from downslope.training.network.scaling import TargetScale, scaled_loss
-from downslope.training.network.train import NetworkInputs
 from downslope.types import FloatArray, Indices, Vector
 
 WORK = 1e12

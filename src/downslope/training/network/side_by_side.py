@@ -20,20 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.images.memory import available_bytes, size
-from downslope.engines.network.inputs import Data, Passes, batch_loss, on_device, parts_of
+from downslope.engines.network.inputs import Data, Passes, batch_loss, parts_of
 from downslope.engines.network.loop import Program, State, Tree, first_state
 from downslope.engines.network.rules import Rule, rule_of, settled_weights
 from downslope.errors import OptionError
-from downslope.losses import make_loss
-from downslope.models.linear import Objective
 from downslope.models.network.grammar import Architecture
 from downslope.models.network.layers import KERNEL, Statistics, build_network
 from downslope.records import Spec
 from downslope.training.network.course import Course, Order
 from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, convolves
+from downslope.training.network.posing import mean_loss
 from downslope.training.network.progress import NetworkProblem
-from downslope.training.network.scaling import scale_target
-from downslope.training.network.train import FLOAT, NetworkInputs, bytes_of_a_step
+from downslope.training.network.train import FLOAT, bytes_of_a_step
 from downslope.types import Indices
 
 MEASURED = 8192
@@ -67,24 +65,6 @@ class Losses:
 
     train: float
     held: float
-
-
-def pose_network(
-    architecture: Architecture, train: NetworkInputs, held: NetworkInputs | None, spec: Spec, loss_name: str,
-    outputs: int, huber_delta: float,
-) -> NetworkProblem:  # fmt: skip
-    """Return a network at its start with its examples on the device, the target in units that it can reach."""
-    plain = make_loss(loss_name, delta=huber_delta, quantile=spec.quantile)
-    scale, loss, target = scale_target(plain, train.target, train.weights)
-    network = build_network(architecture, train.shape, outputs, jax.random.PRNGKey(spec.seed))
-    weights, rest = parts_of(network)
-    data = on_device(train.numbers, train.codes, target, train.weights, train.center, train.scale)
-    aside = None
-    if held is not None:
-        seen = (held.target - scale.center) / scale.scale
-        aside = on_device(held.numbers, held.codes, seen, held.weights, held.center, held.scale)
-    l2 = 0.0 if isinstance(spec.l2, str) else float(spec.l2)
-    return NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
 
 
 def starting_points(
@@ -124,11 +104,7 @@ class Judge:
         return math.nan if held is None else self._loss(weights, statistics, held)
 
     def _loss(self, weights: Tree, statistics: Statistics, data: Data) -> float:
-        scores = self._passes.scores(weights, statistics, data).astype(np.float64)
-        objective = Objective(self.problem.loss, 0.0, 0.0, True, self.problem.outputs)
-        each = objective.losses(scores, np.asarray(data.target, np.float64))
-        weighted = None if data.weights is None else np.asarray(data.weights)
-        return float(np.average(each, weights=weighted)) * self.problem.scale.objective
+        return mean_loss(self.problem, self._passes, weights, statistics, data) * self.problem.scale.objective
 
 
 def some_rows(data: Data, rows: NDArray[np.intp]) -> Data:

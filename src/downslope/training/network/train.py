@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from downslope.choices.step_cost import kept_cost
 from downslope.data.images.memory import available_bytes
-from downslope.losses import make_loss
 from downslope.models.network.grammar import Architecture
 from downslope.models.network.model import NEIGHBOURS, layer_values
 from downslope.records import Choice, Spec, StepRecord, Verdict
@@ -26,8 +25,9 @@ from downslope.records.trajectory import Trajectory
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.course import course_of, planned_passes
-from downslope.training.network.scaling import TargetScale, scale_target
-from downslope.types import Codes, JsonValue, Vector
+from downslope.training.network.given import NetworkInputs
+from downslope.training.network.scaling import TargetScale
+from downslope.types import JsonValue, Vector
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
@@ -52,23 +52,6 @@ LEAST_UPDATES = 500
 """Updates that a batch size chosen here must leave, if any does."""
 PILOT, PILOT_BATCH = 100, 64
 """Trial updates, and examples of each, before the noise is measured from which a batch size is chosen."""
-
-
-@dataclass(frozen=True)
-class NetworkInputs:
-    """Examples of a network, on the host.
-
-    numbers: (n, p) model features, or (n, height, width, channels) pixels. codes: (n, q) int32, or None. target: (n,).
-    weights: (n,), or None. shape: of one example, levels counted as features. center, scale: of pixels, by channel.
-    """
-
-    numbers: NDArray[Any]
-    codes: Codes | None
-    target: Vector
-    weights: Vector | None
-    shape: tuple[int, ...]
-    center: Vector | float = 0.0
-    scale: Vector | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,36 +92,27 @@ def train_network(
     import jax
 
     from downslope.engines.network.caching import keep_programs
-    from downslope.engines.network.inputs import on_device, parts_of
     from downslope.engines.network.rules import rule_of
-    from downslope.models.network.layers import build_network
     from downslope.models.network.model import arrays_of
     from downslope.training.network.descent import NetworkDescent
     from downslope.training.network.measuring import Measuring
     from downslope.training.network.path import KeptPath, moments_kept
-    from downslope.training.network.progress import NetworkProblem
+    from downslope.training.network.posing import pose_network
 
     began = time.perf_counter()
     keep_programs()
     keeper = keeper or Keeper()
-    plain = make_loss(loss_name, delta=huber_delta, quantile=spec.quantile)
-    scale, loss, target = scale_target(plain, train.target, train.weights)
-    network = build_network(architecture, train.shape, outputs, jax.random.PRNGKey(spec.seed))
-    weights, rest = parts_of(network)
-    data = on_device(train.numbers, train.codes, target, train.weights, train.center, train.scale)
-    aside = None
-    if held is not None:
-        seen = (held.target - scale.center) / scale.scale
-        aside = on_device(held.numbers, held.codes, seen, held.weights, held.center, held.scale)
-    l2 = 0.0 if isinstance(spec.l2, str) else float(spec.l2)
-    problem = NetworkProblem(network, weights, rest, data, aside, loss, outputs, l2, scale)
+    problem = pose_network(architecture, train, held, spec, loss_name, outputs, huber_delta)
+    weights, data, scale = problem.weights, problem.train, problem.scale
     name = "adam" if spec.rule == "auto" else spec.rule
     rule = rule_of(name, spec.momentum, spec.weight_decay)
     choices = [] if spec.rule != "auto" else [Choice("rule", name, RULE_REASON)]
     epochs = planned_passes(data.rows, spec)
     inputs = (train.shape[0] + data.codes.shape[1],) if len(train.shape) == 1 else train.shape
     operations = operations_of_an_example(architecture, inputs, outputs)
-    measuring = Measuring(rest, loss, l2, weights, data, operations=operations, passes=epochs, seed=spec.seed)
+    measuring = Measuring(
+        problem.rest, problem.loss, problem.l2, weights, data, operations=operations, passes=epochs, seed=spec.seed
+    )
     given = OWN_RATE.get(name, math.nan) if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
     rates = raced_rates(name, architecture) if math.isnan(given) else np.array([given])
     if isinstance(spec.batch_size, str):
@@ -150,7 +124,7 @@ def train_network(
     else:
         batch = int(spec.batch_size)
     batch = -(-min(batch, data.rows) // spec.pieces) * spec.pieces
-    course = course_of(data.rows, batch, spec, rates.size == 1, 0 if aside is None else aside.rows)
+    course = course_of(data.rows, batch, spec, rates.size == 1, 0 if problem.held is None else problem.held.rows)
     path = KeptPath(moments_kept(spec, weights), course.updates, course.race)
     descent = NetworkDescent(
         problem, course, (name, rule), rates, patience=spec.patience, max_seconds=spec.max_seconds or math.inf,
@@ -168,7 +142,7 @@ def train_network(
     measured = descent.measure_seconds + time.perf_counter() - began_stop
     resolved: dict[str, JsonValue] = {
         "loss": loss_name, "model": architecture.text, "method": "mini-batch", "rule": name,
-        "learning_rate": progress.chosen, "batch_size": batch, "l2": l2, "schedule": course.schedule,
+        "learning_rate": progress.chosen, "batch_size": batch, "l2": problem.l2, "schedule": course.schedule,
         "warmup": course.warmup, "epochs": course.updates / course.updates_an_epoch, "keep_path": path.most,
     }  # fmt: skip
     if spec.clip is not None:
@@ -180,7 +154,7 @@ def train_network(
         arrays_of(ended.weights, ended.statistics), scale, ended.verdict, ended.message,
         descent.start * scale.objective, objective * scale.objective, course.passes(progress.updates),
         progress.updates, tuple(progress.steps), tuple([*choices, *([rate_choice] if rate_choice else [])]), resolved,
-        seconds, descent.looks(), stop, path.trajectory(weights, network.statistics),
+        seconds, descent.looks(), stop, path.trajectory(weights, problem.network.statistics),
     )  # fmt: skip
 
 
