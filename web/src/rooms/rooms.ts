@@ -1,21 +1,38 @@
-/** The rooms, in the order of their tabs: how each reads its pictures, and what shows them. */
+/** The rooms, in the order of their tabs: what each is on the page, and what shows it. */
 
 import type { Component } from "svelte";
-import type { Played, Reader, Room } from "../state/room.svelte";
+import type { State } from "../model/asking";
+import type { Model } from "../model/model";
+import { type Played, type Reader, Room } from "../state/room.svelte";
+import type { Settings } from "../state/settings.svelte";
+import type { Row } from "../state/tables";
 import OneWeight from "./OneWeight.svelte";
 import { oneWeight, twoWeights } from "./pictures";
 import TwoWeights from "./TwoWeights.svelte";
 
-type View = Component<{ room: Room; link?: (() => string) | undefined }>;
+type View = Component<{ room: Settings; link?: (() => string) | undefined }>;
 
 export interface Kind {
-  name: "one-weight" | "two-weights";
-  read: Reader<Played>;
+  /** As `tables.json` has it. */
+  name: string;
+  begin(rows: Row[], model: Model, state: State): Settings;
   view: View;
 }
 
-// Each view takes the picture that its own reader makes; the list forgets which, the pairs here do not.
+/** An instant room: its view takes the pictures that its own reader makes. */
+function instant<P extends Played>(
+  name: string,
+  read: Reader<P>,
+  view: Component<{ room: Room<P>; link?: (() => string) | undefined }>,
+): Kind {
+  return {
+    name,
+    begin: (rows, model, state) => new Room<P>(name, rows, model, read, state),
+    view: view as unknown as View,
+  };
+}
+
 export const kinds: Kind[] = [
-  { name: "one-weight", read: oneWeight as Reader<Played>, view: OneWeight as unknown as View },
-  { name: "two-weights", read: twoWeights as unknown as Reader<Played>, view: TwoWeights as unknown as View },
+  instant("one-weight", oneWeight, OneWeight),
+  instant("two-weights", twoWeights, TwoWeights),
 ];

@@ -1,5 +1,7 @@
 /** Every word in English; `zh.ts` has the same keys, as its type demands. Values stand in braces. */
 
+import { joined } from "./joined";
+
 const written = {
   ui: {
     title: "Downslope",
@@ -66,13 +68,13 @@ const written = {
   rooms: {
     "one-weight": "One weight",
     "two-weights": "Two weights",
-  },
+  } as Record<string, string>,
   leads: {
     "one-weight":
       "A step is the learning rate times the slope. Drag the start or the rate: every step is worked out again at once.",
     "two-weights":
       "Two weights make a landscape. The gradient points up the steepest way; descent goes the other way, again and again.",
-  },
+  } as Record<string, string>,
   one: {
     curve: "The loss and every step",
     curve_text:
@@ -235,5 +237,7 @@ const written = {
   } as Record<string, string>,
 };
 
-export type Words = typeof written;
-export const en: Words = written;
+/** The words of this file; those of an area stand in a file of its own, in both languages. */
+export type Written = typeof written;
+export const en = joined(written);
+export type Words = typeof en;

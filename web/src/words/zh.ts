@@ -1,8 +1,9 @@
 /** 简体中文；键与 `en.ts` 相同，由类型保证。 */
 
-import type { Words } from "./en";
+import type { Words, Written } from "./en";
+import { joined } from "./joined";
 
-export const zh: Words = {
+const written: Written = {
   ui: {
     title: "Downslope",
     tagline: "看损失一步步下降",
@@ -230,3 +231,5 @@ export const zh: Words = {
     "step-there": "第 {step} 步到达：损失为 {loss}。",
   },
 };
+
+export const zh: Words = joined(written);
