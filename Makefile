@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo front test check bench picture clean
+.PHONY: help demo front test check bench picture pictures browser clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ demo: $(VENV)/.installed  ## install into .venv, then train on the flights table
 front: $(VENV)/.installed-dev  ## build the front end in web/ where it is older than its sources
 	@$(BIN)/python tools/front_end.py build
 
-test: check  ## every check and every test
+test: check browser  ## every check and every test
 	$(BIN)/pytest
 
 check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts, the front end
@@ -30,6 +30,18 @@ bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RES
 
 picture: $(VENV)/.installed  ## run the demo in a terminal and draw it as docs/demo.svg
 	$(BIN)/python tools/terminal_picture.py docs/demo.svg fit examples/flights.parquet --target late
+
+pictures: $(VENV)/.installed-dev browser  ## take the pictures of the rooms that stand in the READMEs, by the tests that look at them
+	DOWNSLOPE_PICTURES=docs/pictures $(BIN)/pytest -q tests/browser/test_pictures.py
+
+# The browser of the tests. Where it is missing and cannot be had, the tests say so, or fail with DOWNSLOPE_BROWSER=required.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium for the browser tests, by apt (about a minute, once)" >&2; \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+	      chromium fonts-noto-cjk >/dev/null; } || echo "Chromium could not be installed" >&2; \
+	  fi; }
 
 clean:  ## remove .venv and everything built; keeps runs/
 	rm -rf $(VENV) build dist web/node_modules src/downslope/front .pytest_cache .ruff_cache .hypothesis .import_linter_cache

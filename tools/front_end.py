@@ -45,9 +45,14 @@ def build() -> None:
 
 def check() -> None:
     """Run every check and test of the front end; raises CalledProcessError for the first that fails."""
-    _install(needed=WEB / "node_modules" / "vitest")
+    install_checks()
     for script in CHECKS:
         _npm("run", script)
+
+
+def install_checks() -> None:
+    """Install what the checks of the front end need, axe-core among it."""
+    _install(needed=WEB / "node_modules" / "axe-core")
 
 
 def _install(*options: str, needed: Path) -> None:
