@@ -59,15 +59,20 @@ def thin(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, 
 
     A mean or a moving average would hide the peaks that tell a noisy descent from a smooth one.
     """
-    if len(points) <= most:
-        return list(points)
+    return [points[index] for index in thin_indices([y for _, y in points], most)]
+
+
+def thin_indices(values: Sequence[float], most: int) -> list[int]:
+    """Return the places of what ``thin`` keeps of a curve, given its heights in order."""
+    if len(values) <= most:
+        return list(range(len(values)))
     stretches = (most - 2) // 2
-    inner, kept = range(1, len(points) - 1), {0, len(points) - 1}
+    inner, kept = range(1, len(values) - 1), {0, len(values) - 1}
     for stretch in range(stretches):
         indices = inner[len(inner) * stretch // stretches : len(inner) * (stretch + 1) // stretches]
-        kept.add(min(indices, key=lambda index: points[index][1]))
-        kept.add(max(indices, key=lambda index: points[index][1]))
-    return [points[index] for index in sorted(kept)]
+        kept.add(min(indices, key=values.__getitem__))
+        kept.add(max(indices, key=values.__getitem__))
+    return sorted(kept)
 
 
 def last_known(steps: Sequence[StepRecord]) -> StepRecord | None:
