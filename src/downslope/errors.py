@@ -21,9 +21,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from downslope.words import NOTHING, Sentence, joined, say
+
+LISTED = 12
+"""Most names that a sentence lists."""
+
 
 class DownslopeError(Exception):
     """Anything that this package raises on purpose."""
+
+    @property
+    def sentence(self) -> Sentence:
+        """What the error says, to be said in any language; ``str`` of the error is the same in English."""
+        told = self.args[0] if self.args else ""
+        return told if isinstance(told, Sentence) else Sentence(str(self))
 
 
 class InputError(DownslopeError, ValueError):
@@ -58,7 +69,7 @@ class NotFittedError(DownslopeError):
     """A model was asked for predictions before it was trained."""
 
 
-def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
+def nearest(name: str, known: Iterable[str], most: int = 3) -> Sentence:
     """Return the names nearest to ``name`` as the end of a sentence, such as ``'; nearest: "late"'``.
 
     Case is ignored in the comparison; with nothing near, all names are listed, or the first twelve.
@@ -67,7 +78,12 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
     folded = {each.casefold(): each for each in reversed(names)}
     close = [folded[each] for each in get_close_matches(name.casefold(), list(folded), n=most, cutoff=0.5)]
     if close:
-        return "; nearest: " + ", ".join(f'"{each}"' for each in close)
-    listed = ", ".join(f'"{each}"' for each in names[:12])
-    rest = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"; there are: {listed}{rest}" if names else ""
+        return say("; nearest: {names}", names=quoted(close))
+    if len(names) > LISTED:
+        return say("; there are: {names} and {more} more", names=quoted(names[:LISTED]), more=len(names) - LISTED)
+    return say("; there are: {names}", names=quoted(names)) if names else NOTHING
+
+
+def quoted(names: Iterable[str]) -> Sentence:
+    """Return names as a list in a sentence, such as ``"a", "b"``."""
+    return joined(say(", "), (say('"{name}"', name=each) for each in names))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from downslope.records.run import GapKind, Verdict
+from downslope.words import Sentence
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class RaceEntry:
     batch_size: int
     seeds: int
     verdict: Verdict
-    message: str
+    message: Sentence
     gap: float
     updates: int
     passes: float
@@ -154,7 +155,7 @@ class NetworkCell:
     passes: float
     dropped: bool
     verdict: Verdict
-    message: str
+    message: Sentence
     zone: Zone
 
 
@@ -224,7 +225,7 @@ class NetworkRaceEntry:
     seeds: int
     cut: bool
     verdict: Verdict
-    message: str
+    message: Sentence
     train: Spread
     held: Spread
     updates: int

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from downslope.words import Sentence, say
+
 LARGEST = 4
 """Digits kept of a number that needs no decimals, so that years and thousands stay whole."""
 
@@ -16,7 +18,7 @@ def count(value: float) -> str:
 def figure(value: float, digits: int = 3) -> str:
     """Return a number to a few significant digits, such as ``0.0698``, ``28.6``, ``2,284`` or ``3.1e-07``."""
     if not math.isfinite(value):
-        return "unknown" if math.isnan(value) else ("infinite" if value > 0 else "minus infinite")
+        return say("unknown") if math.isnan(value) else (say("infinite") if value > 0 else say("minus infinite"))
     size = abs(value)
     if size != 0 and (size < 10.0**-4 or size >= 10.0**7):
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
@@ -49,12 +51,17 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 100 else f"{minutes / 60:.1f} h"
+    if minutes < 100:
+        return say("{minutes} min {seconds} s", minutes=minutes, seconds=f"{rest:02d}")
+    return say("{hours} h", hours=f"{minutes / 60:.1f}")
 
 
-def plural(number: float, noun: str, many: str = "") -> str:
-    """Return a count with its noun, such as ``1 row`` or ``12 rows``."""
-    return f"{count(number)} {noun if round(number) == 1 else many or noun + 's'}"
+def plural(number: float, noun: str, many: str = "") -> Sentence:
+    """Return a count with its noun, such as ``1 row`` or ``12 rows``; catalogues know it as ``{count} row``."""
+    told = count(number)
+    return Sentence(
+        f"{told} {noun if round(number) == 1 else many or noun + 's'}", f"{{count}} {noun}", {"count": told}
+    )
 
 
 def _trim(text: str) -> str:

@@ -4,13 +4,17 @@ Strict JSON knows no NaN and no infinities. Where a field is declared to hold a 
 null and the infinities as ``"inf"`` and ``"-inf"``; where it may hold anything (what an ``auto`` became, a
 candidate, the environment), null stays None and NaN is written as ``"nan"``, so those three words stand
 for numbers there and for nothing else.
+
+A sentence is written as its English text, where it stands; how those of a record were made stands once more beside
+them, under ``sentences``, so that whoever reads only the text need not know, and a record without says its texts in
+English.
 """
 
 from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -19,11 +23,15 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 from downslope.records.run import Run
 from downslope.records.spec import Spec
 from downslope.types import JsonValue
+from downslope.words import Sentence, how_made, remade
 
 Record = TypeVar("Record")
 
 ARRAYS = ("model", "trajectory")
 """Fields of a record that hold arrays, which are written to files of their own."""
+
+SENTENCES = "sentences"
+"""Where the JSON of a record says how its sentences were made: English text -> template and values."""
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -35,17 +43,33 @@ def run_to_json(run: Run) -> dict[str, JsonValue]:
 
 def run_from_json(values: dict[str, JsonValue]) -> Run:
     """Return the run that ``run_to_json`` gave, without a model; raises KeyError, TypeError or ValueError."""
-    return cast("Run", _read(Run, values))
+    return record_from_json(Run, values)
 
 
 def record_to_json(record: Any) -> dict[str, JsonValue]:
     """Return any record of this package, a frozen dataclass, as strict JSON values."""
-    return cast("dict[str, JsonValue]", _write(type(record), record))
+    values = cast("dict[str, JsonValue]", _write(type(record), record))
+    told = {str(each): how_made(each) for each in _sentences(record)}
+    return values | {SENTENCES: told} if told else values
 
 
 def record_from_json(kind: type[Record], values: dict[str, JsonValue]) -> Record:
     """Return the record of a kind that ``record_to_json`` gave; raises KeyError, TypeError or ValueError."""
-    return cast("Record", _read_record(kind, values))
+    told: Mapping[str, JsonValue] = values.get(SENTENCES, {})
+    return cast("Record", _read_record(kind, values, {text: remade(text, each) for text, each in told.items()}))
+
+
+def _sentences(value: Any) -> Iterator[Sentence]:
+    """Yield the sentences of a record that remember how they were made."""
+    if isinstance(value, Sentence):
+        if value.template:
+            yield value
+    elif is_dataclass(value) and not isinstance(value, Spec):
+        for name in _types(type(value)):
+            yield from _sentences(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for each in cast("list[Any]", value):
+            yield from _sentences(each)
 
 
 def plain(value: JsonValue) -> JsonValue:
@@ -91,30 +115,34 @@ def _inner(kind: Any, container: type, index: int) -> Any:
     return get_args(kind)[index]
 
 
-def _read(kind: Any, value: JsonValue) -> Any:
+def _read(kind: Any, value: JsonValue, told: Mapping[str, Sentence]) -> Any:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _read(_only(kind), value, told)
+    if origin is tuple:
+        return tuple(_read(get_args(kind)[0], each, told) for each in cast("list[Any]", value))
+    if origin is not None and issubclass(origin, Mapping):
+        return {name: _read(get_args(kind)[1], each, told) for name, each in value.items()}
+    return _read_record(cast("type", kind), value, told) if is_dataclass(kind) else _read_scalar(kind, value, told)
+
+
+def _read_scalar(kind: Any, value: JsonValue, told: Mapping[str, Sentence]) -> Any:
     if kind is float:
         return _read_float(value)
     if kind is Any:
         return _read_anything(value)
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        return None if value is None else _read(_only(kind), value)
-    if origin is tuple:
-        return tuple(_read(get_args(kind)[0], each) for each in cast("list[Any]", value))
-    if origin is not None and issubclass(origin, Mapping):
-        return {name: _read(get_args(kind)[1], each) for name, each in value.items()}
-    if kind is Spec:
-        return Spec.from_json(value)
-    if is_dataclass(kind):
-        return _read_record(cast("type", kind), value)
+    if kind is Sentence:
+        return told.get(value) or Sentence(_checked(str, value))
     return kind(value) if issubclass(kind, Enum) else _checked(kind, value)
 
 
-def _read_record(kind: type, values: dict[str, JsonValue]) -> Any:
+def _read_record(kind: type, values: dict[str, JsonValue], told: Mapping[str, Sentence]) -> Any:
+    if kind is Spec:
+        return Spec.from_json(values)
     optional = {each.name for each in fields(kind) if (each.default, each.default_factory) != (MISSING, MISSING)}
     return kind(
         **{
-            name: _read(each, values[name])
+            name: _read(each, values[name], told)
             for name, each in _types(kind).items()
             if name in values or name not in optional
         }

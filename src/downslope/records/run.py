@@ -15,6 +15,7 @@ from downslope.records.shape import Look, StopPoint
 from downslope.records.spec import Spec
 from downslope.records.trajectory import Trajectory
 from downslope.types import JsonValue
+from downslope.words import Sentence
 
 
 class Verdict(StrEnum):
@@ -68,7 +69,7 @@ class Choice:
 
     name: str
     value: JsonValue
-    reason: str
+    reason: Sentence
     candidates: tuple[Mapping[str, JsonValue], ...] = ()
 
 
@@ -77,9 +78,9 @@ class Finding:
     """A coded diagnosis: what is the matter, how we know, what to do about it."""
 
     code: str
-    title: str
-    evidence: str
-    remedy: str
+    title: Sentence
+    evidence: Sentence
+    remedy: Sentence
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ColumnSummary:
 
     name: str
     kind: str
-    treatment: str
+    treatment: Sentence
     features: int
     missing: int
 
@@ -168,7 +169,7 @@ class Run:
     spec: Spec
     resolved: Mapping[str, JsonValue]
     verdict: Verdict
-    message: str
+    message: Sentence
     gap: float
     gap_kind: GapKind
     objective_at_start: float

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from downslope.words import Sentence, say
+
 
 @dataclass(frozen=True)
 class Score:
     """label: as printed. higher: True where more is better. share: True where it is a part of a whole."""
 
-    label: str
+    label: Sentence
     higher: bool
     share: bool = False
 
 
 SCORES: dict[str, Score] = {
-    "loss": Score("mean loss", higher=False),
-    "accuracy": Score("accuracy", higher=True, share=True),
-    "balanced_accuracy": Score("balanced accuracy", higher=True, share=True),
-    "auc": Score("area under ROC", higher=True),
-    "log_loss": Score("log loss", higher=False),
-    "deviance": Score("mean deviance", higher=False),
-    "r2": Score("R²", higher=True),
-    "mse": Score("mean squared error", higher=False),
-    "rmse": Score("root mean squared error", higher=False),
-    "mae": Score("mean absolute error", higher=False),
+    "loss": Score(say("mean loss"), higher=False),
+    "accuracy": Score(say("accuracy"), higher=True, share=True),
+    "balanced_accuracy": Score(say("balanced accuracy"), higher=True, share=True),
+    "auc": Score(say("area under ROC"), higher=True),
+    "log_loss": Score(say("log loss"), higher=False),
+    "deviance": Score(say("mean deviance"), higher=False),
+    "r2": Score(say("R²"), higher=True),
+    "mse": Score(say("mean squared error"), higher=False),
+    "rmse": Score(say("root mean squared error"), higher=False),
+    "mae": Score(say("mean absolute error"), higher=False),
 }
 """In the order in which they are printed. ``loss`` is the run's own loss, averaged, without penalties."""
 

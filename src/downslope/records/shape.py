@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from downslope.words import Sentence
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -118,7 +120,7 @@ class StopPoint:
     """
 
     kind: StopKind
-    message: str
+    message: Sentence
     loss: float
     gradient_norm: float
     gradient_error: float

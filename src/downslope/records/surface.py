@@ -11,6 +11,7 @@ from downslope.records.run import Choice, StepRecord, Verdict
 from downslope.records.shape import StopPoint
 from downslope.records.spec import Spec
 from downslope.types import Indices, JsonValue, Matrix, Vector
+from downslope.words import NOTHING, Sentence
 
 
 class Stop(StrEnum):
@@ -61,7 +62,7 @@ class Basins:
 
     surface: str
     formula: str
-    teaches: str
+    teaches: Sentence
     variables: tuple[str, ...]
     box: tuple[tuple[float, float], ...]
     lowest_known: float
@@ -109,7 +110,7 @@ class Minimum:
     smallest: float
     largest: float
     verdict: Verdict
-    message: str
+    message: Sentence
     objective_at_start: float
     passes: float
     updates: int
@@ -118,7 +119,7 @@ class Minimum:
     seconds: Mapping[str, float]
     steps: tuple[StepRecord, ...] = field(default=(), repr=False)
     choices: tuple[Choice, ...] = field(default=(), repr=False)
-    reason: str = ""
+    reason: Sentence = NOTHING
     stop_point: StopPoint | None = None
     function: str = ""
     size: int = 0

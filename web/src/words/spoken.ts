@@ -1,0 +1,11 @@
+/** What the engine says in whole sentences: it knows the words, so that they come in every language. */
+
+import type { Language } from "./words";
+
+/** A sentence in every language; or a text that is the same in all, such as the name of a column. */
+export type Spoken = string | Readonly<Record<Language, string>>;
+
+/** The words of a sentence in the language of the page; empty where there is none. */
+export function spoken(text: Spoken | null | undefined, language: Language): string {
+  return typeof text === "string" ? text : (text?.[language] ?? "");
+}
