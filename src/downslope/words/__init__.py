@@ -1,4 +1,4 @@
-"""What the engine says, in English and in other languages: a text that remembers how it was made, and the catalogues."""
+"""What the engine says, in every language: texts that remember how they were made, and the catalogues."""
 
 from downslope.words.sentence import (
     LANGUAGES,

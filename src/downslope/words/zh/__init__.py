@@ -1,4 +1,4 @@
-"""简体中文：引擎说的每一句话，以英文模板为键。"""
+"""Simplified Chinese: every sentence of the engine by its English template, in the words of README.zh-CN.md."""
 
 from __future__ import annotations
 

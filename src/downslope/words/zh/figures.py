@@ -1,4 +1,4 @@
-"""数字、数量、时间和名称。"""
+"""Numbers, spans of time, and counts with their nouns."""
 
 from __future__ import annotations
 
