@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ import numpy as np
 from tools.browser import ROOT, Line, Playground
 
 TABLES: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "web/src/rooms/tables.json").read_text())["rooms"]
-ROOMS = re.findall(r'\{ name: "([a-z-]+)"', (ROOT / "web/src/rooms/rooms.ts").read_text())
-"""The rooms that the front end shows, in the order of their tabs."""
+DRAWN = (ROOT / "web/src/rooms/rooms.ts").read_text()
+ROOMS = [name for name in TABLES if f'"{name}"' in DRAWN]
+"""The rooms that the front end shows."""
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PATIENCE = 30.0
 """Seconds to wait for the engine: the first picture of a room may compile a program."""
