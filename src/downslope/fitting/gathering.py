@@ -244,9 +244,8 @@ def _touching(cells: NDArray[np.float64], some: NDArray[np.intp], apart: float) 
 def _basin(
     ground: Ground, surface: Surface, point: Vector, value: float, stop: Stop, moved: NDArray[np.int32], starts: int
 ) -> Basin:
-    known = [
-        each for each in surface.minima if (np.abs(np.array(each.point) - point) <= SAME * ground.extent).all()
-    ]  # fmt: skip
+    points = np.array([each.point for each in surface.minima]).reshape(-1, point.size)
+    known = (np.abs(points - point) <= SAME * ground.extent).all(axis=1).any()
     lowest = surface.lowest is not None and value <= surface.lowest + 1e-9 * ground.spread
     return Basin(
         tuple(float(each) for each in point), value, stop, int(moved.size), moved.size / starts,
