@@ -5,6 +5,7 @@ from __future__ import annotations
 from downslope.diagnosis.facts import full_batch_limit, number, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure
+from downslope.words import Sentence, say
 
 SAFE_SHARE = 0.5
 """Share of the limit to advise: at half of it no direction overshoots, and a measured limit may be a few
@@ -16,31 +17,34 @@ def find(run: Run) -> Finding | None:
     rate, limit = peak_rate(run), full_batch_limit(run)
     if run.verdict != Verdict.DIVERGED or run.setting("method") == "scaled" or not rate > limit:
         return None
-    evidence = (
-        f"learning rate {figure(rate)} is above the stability limit {figure(limit)} "
-        f"({_origin(run)} / largest curvature {figure(run.curvature.largest)})"
+    evidence = say(
+        "learning rate {rate} is above the stability limit {limit} ({origin} / largest curvature {largest})",
+        rate=figure(rate),
+        limit=figure(limit),
+        origin=_origin(run),
+        largest=figure(run.curvature.largest),
     )
     if run.setting("rule") == "plain":
         growth = abs(1 - rate * run.curvature.largest)
-        evidence += f"; along that direction each step multiplies the error by {figure(growth)}"
-    return Finding("DS101", "Learning rate above the stability limit", evidence, _remedy(run, SAFE_SHARE * limit))
+        evidence += say("; along that direction each step multiplies the error by {growth}", growth=figure(growth))
+    return Finding("DS101", say("Learning rate above the stability limit"), evidence, _remedy(run, SAFE_SHARE * limit))
 
 
 def _origin(run: Run) -> str:
     return {
         "plain": "2",
-        "momentum": "2 (1 + momentum)",
-        "nesterov": "2 (1 + momentum) / (1 + 2 momentum)",
+        "momentum": say("2 (1 + momentum)"),
+        "nesterov": say("2 (1 + momentum) / (1 + 2 momentum)"),
     }[str(run.setting("rule"))]
 
 
-def _remedy(run: Run, rate: float) -> str:
-    remedy = f"try --learning-rate {figure(rate, 2)}, or leave it to auto"
+def _remedy(run: Run, rate: float) -> Sentence:
+    remedy = say("try --learning-rate {rate}, or leave it to auto", rate=figure(rate, 2))
     if run.spec.standardize:
         return remedy
     bound = _bound_when_standardised(run)
-    stable = f": then any rate below {figure(bound)} is stable" if bound is not None else ""
-    return f"{remedy}, or standardise{stable}"
+    stable = say(": then any rate below {bound} is stable", bound=figure(bound)) if bound is not None else ""
+    return remedy + say(", or standardise{stable}", stable=stable)
 
 
 def _bound_when_standardised(run: Run) -> float | None:

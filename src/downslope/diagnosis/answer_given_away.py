@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from downslope.records import Coefficient, Finding, Run
 from downslope.records.figures import figure
+from downslope.words import named, say
 
 PERFECT = {"accuracy": 0.999, "r2": 0.999, "auc": 0.9999}
 """Held-out scores that real questions rarely allow."""
@@ -25,10 +26,19 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS404",
-        "A column may give the answer away",
-        f'{perfect} {figure(run.holdout[perfect], 5)} on held-out rows, and "{strongest.feature}" is more than '
-        f"{DOMINANT:.0f} times stronger than any other feature",
-        f'if "{strongest.feature}" is known only once the answer is, leave its column out with --drop',
+        say("A column may give the answer away"),
+        say(
+            '{score} {value} on held-out rows, and "{feature}" is more than {times} times '
+            "stronger than any other feature",
+            score=named(perfect),
+            value=figure(run.holdout[perfect], 5),
+            feature=strongest.feature,
+            times=f"{DOMINANT:.0f}",
+        ),
+        say(
+            'if "{feature}" is known only once the answer is, leave its column out with --drop',
+            feature=strongest.feature,
+        ),
     )
 
 

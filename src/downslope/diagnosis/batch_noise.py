@@ -7,6 +7,7 @@ from statistics import fmean, pstdev
 from downslope.diagnosis.facts import number
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
+from downslope.words import say
 
 LOOKS = 4
 """Fewest recorded objectives in each of the last two quarters of the run: fewer show no trend."""
@@ -32,11 +33,17 @@ def find(run: Run) -> Finding | None:
     batch = 1 if run.setting("method") == "stochastic" else number(run, "batch_size")
     return Finding(
         "DS105",
-        "Down to the noise of the batches",
-        f"over the last quarter of the run the objective no longer fell but scattered by {figure(scatter, 2)} of the "
-        f"whole drop, with a constant learning rate and batches of {plural(batch, 'example')}",
-        f"let the rate fall (--schedule inverse), average the iterates (--average), or take --batch-size "
-        f"{LARGER * batch:.0f}",
+        say("Down to the noise of the batches"),
+        say(
+            "over the last quarter of the run the objective no longer fell but scattered by {scatter} of "
+            "the whole drop, with a constant learning rate and batches of {examples}",
+            scatter=figure(scatter, 2),
+            examples=plural(batch, "example"),
+        ),
+        say(
+            "let the rate fall (--schedule inverse), average the iterates (--average), or take --batch-size {larger}",
+            larger=f"{LARGER * batch:.0f}",
+        ),
     )
 
 

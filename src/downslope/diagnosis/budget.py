@@ -9,6 +9,7 @@ from downslope.diagnosis.facts import budget_spent, clock_ended_it, held_out_loo
 from downslope.records import Finding, Run
 from downslope.records.figures import count, duration, figure, plural
 from downslope.records.networks import is_network
+from downslope.words import Sentence, say
 
 CAUSES = (far_below_limit, batch_noise, noise_floor, small_rate)
 """Rules that say why the budget was too small."""
@@ -25,12 +26,21 @@ def find(run: Run) -> Finding | None:
         return None
     if is_network(run):
         return _still_falling(run)
-    reached = f"gap {figure(run.gap, 2)}" if math.isfinite(run.gap) else f"objective {figure(run.objective)}"
-    evidence = f"ended after {_spent(run)} at {reached}, before the tolerance {figure(run.spec.tolerance)}"
+    reached = (
+        say("gap {gap}", gap=figure(run.gap, 2))
+        if math.isfinite(run.gap)
+        else say("objective {objective}", objective=figure(run.objective))
+    )
+    evidence = say(
+        "ended after {spent} at {reached}, before the tolerance {tolerance}",
+        spent=_spent(run),
+        reached=reached,
+        tolerance=figure(run.spec.tolerance),
+    )
     if math.isfinite(run.predicted_passes):
         more = plural(run.predicted_passes, "more pass", "more passes")
-        evidence += f"; going by the pace so far, at least {more} are needed"
-    return Finding("DS106", "The budget ended first", evidence, _remedy(run))
+        evidence += say("; going by the pace so far, at least {more} are needed", more=more)
+    return Finding("DS106", say("The budget ended first"), evidence, _remedy(run))
 
 
 def _still_falling(run: Run) -> Finding | None:
@@ -42,30 +52,41 @@ def _still_falling(run: Run) -> Finding | None:
     lately = (before - last) / max(run.objective_at_start - last, 1e-300)
     if lately < FALLING:
         return None
-    evidence = (
-        f"the held-out loss was still falling when the {_spent(run)} ended: from {figure(before, 4)} to "
-        f"{figure(last, 4)} at the last look, its lowest"
+    evidence = say(
+        "the held-out loss was still falling when the {spent} ended: from {before} to {last} at the "
+        "last look, its lowest",
+        spent=_spent(run),
+        before=figure(before, 4),
+        last=figure(last, 4),
     )
     more = math.ceil(2 * number(run, "epochs")) if not clock_ended_it(run) else math.nan
-    remedy = f"try --epochs {more:.0f}" if math.isfinite(more) else "allow more --max-seconds"
-    return Finding("DS106", "The budget ended first", evidence, remedy)
+    remedy = (
+        say("try --epochs {epochs}", epochs=f"{more:.0f}") if math.isfinite(more) else say("allow more --max-seconds")
+    )
+    return Finding("DS106", say("The budget ended first"), evidence, remedy)
 
 
 def _spent(run: Run) -> str:
     if clock_ended_it(run):
-        return f"{duration(run.seconds.get('descend', math.nan))} and {plural(run.passes, 'pass', 'passes')}"
+        return say(
+            "{time} and {passes}",
+            time=duration(run.seconds.get("descend", math.nan)),
+            passes=plural(run.passes, "pass", "passes"),
+        )
     return plural(run.passes, "pass", "passes")
 
 
-def _remedy(run: Run) -> str:
+def _remedy(run: Run) -> Sentence:
     if run.setting("method") != "scaled" and run.curvature.condition_after >= STEEP_VALLEY:
         condition = figure(run.curvature.condition_after, 2)
-        return f"try --method scaled, whose steps do not depend on the condition, here {condition}"
+        return say(
+            "try --method scaled, whose steps do not depend on the condition, here {condition}", condition=condition
+        )
     if not math.isfinite(run.predicted_passes):
-        return "give it more time (--epochs, --max-seconds), or accept a larger --tolerance"
+        return say("give it more time (--epochs, --max-seconds), or accept a larger --tolerance")
     if clock_ended_it(run):
         seconds = run.seconds["descend"] * (1 + run.predicted_passes / max(run.passes, 1))
-        return f"try --max-seconds {figure(seconds, 2)}, or accept a larger --tolerance"
+        return say("try --max-seconds {seconds}, or accept a larger --tolerance", seconds=figure(seconds, 2))
     epochs = number(run, "epochs")
     enough = math.ceil((epochs if math.isfinite(epochs) else run.passes) + run.predicted_passes)
-    return f"try --epochs {count(enough).replace(',', '')}, or accept a larger --tolerance"
+    return say("try --epochs {epochs}, or accept a larger --tolerance", epochs=count(enough).replace(",", ""))

@@ -8,6 +8,7 @@ from statistics import median
 from downslope.diagnosis.facts import AT_ONE_RATE
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import count, figure, share
+from downslope.words import Sentence, say
 
 MOST = 0.5
 """Share of the updates from which shortening is the rule and no longer for the exception that a clip is meant for."""
@@ -25,18 +26,30 @@ def find(run: Run) -> Finding | None:
         return None
     lengths = [step.gradient_norm for step in run.steps if math.isfinite(step.gradient_norm)]
     usual = median(lengths) if lengths else math.nan
-    known = f", whose usual length was {figure(usual)}" if lengths else ""
-    clip = f"try --clip {figure(ROOM * usual, 2)}, which meets only what stands out, or" if usual > 0 else "try to"
+    known = say(", whose usual length was {usual}", usual=figure(usual)) if lengths else ""
     return Finding(
         "DS511",
-        "Most gradients were shortened",
-        f"--clip {figure(run.spec.clip)} shortened {count(shortened)} of {count(run.updates)} gradients "
-        f"({share(shortened / run.updates)}){known}: {_so(run)}",
-        f"{clip} leave it out",
+        say("Most gradients were shortened"),
+        say(
+            "--clip {clip} shortened {shortened} of {updates} gradients ({part}){known}: {so}",
+            clip=figure(run.spec.clip),
+            shortened=count(shortened),
+            updates=count(run.updates),
+            part=share(shortened / run.updates),
+            known=known,
+            so=_so(run),
+        ),
+        _remedy(usual),
     )
 
 
-def _so(run: Run) -> str:
+def _remedy(usual: float) -> Sentence:
+    if not usual > 0:
+        return say("try to leave it out")
+    return say("try --clip {clip}, which meets only what stands out, or leave it out", clip=figure(ROOM * usual, 2))
+
+
+def _so(run: Run) -> Sentence:
     if run.setting("rule") in AT_ONE_RATE:
-        return "with the learning rate, the clip set the length of the steps, and not the slope"
-    return "steep and less steep places counted alike"
+        return say("with the learning rate, the clip set the length of the steps, and not the slope")
+    return say("steep and less steep places counted alike")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from downslope.diagnosis.facts import quoted
 from downslope.records import ColumnSummary, Finding, Run
+from downslope.words import joined, part_of, say
 
 LEFT_OUT = "left out: "
 """How the treatment of a column begins that became no feature."""
@@ -20,11 +21,14 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS304",
-        "Columns left out",
-        "; ".join(f"{quoted(names)} ({reason})" for reason, names in reasons.items()),
-        "nothing to do if that is right; if a column should count, change its values or its type in the source",
+        say("Columns left out"),
+        joined(
+            say("; "),
+            [say("{names} ({reason})", names=quoted(names), reason=reason) for reason, names in reasons.items()],
+        ),
+        say("nothing to do if that is right; if a column should count, change its values or its type in the source"),
     )
 
 
 def _reason(column: ColumnSummary) -> str:
-    return column.treatment.removeprefix(LEFT_OUT)
+    return part_of(column.treatment, "reason") or column.treatment.removeprefix(LEFT_OUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from downslope.diagnosis.facts import CONSTANT_CURVATURE, full_batch_limit, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure
+from downslope.words import named, say
 
 SMALLER = 4
 """Factor to advise: how far the curvature grew is not known, and the next run measures again."""
@@ -24,8 +25,16 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS103",
-        "The curvature grew on the way",
-        f"learning rate {figure(rate)} is within the stability limit {figure(limit)} measured at the start, where "
-        f"the {run.setting('loss')} loss is flatter than further down",
-        f"try --learning-rate {figure(rate / SMALLER, 2)}, or --method scaled, which measures the curvature again",
+        say("The curvature grew on the way"),
+        say(
+            "learning rate {rate} is within the stability limit {limit} measured at the start, where the "
+            "{loss} loss is flatter than further down",
+            rate=figure(rate),
+            limit=figure(limit),
+            loss=named(run.setting("loss")),
+        ),
+        say(
+            "try --learning-rate {rate}, or --method scaled, which measures the curvature again",
+            rate=figure(rate / SMALLER, 2),
+        ),
     )

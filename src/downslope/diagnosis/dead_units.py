@@ -8,9 +8,10 @@ from downslope.diagnosis import same_units
 from downslope.diagnosis.above_limit import SAFE_SHARE
 from downslope.diagnosis.facts import number, sound_looks
 from downslope.records import Finding, Run, Verdict
-from downslope.records.figures import figure, share
+from downslope.records.figures import count, figure, share
 from downslope.records.networks import layer_label
 from downslope.records.shape import LayerNoise, Look
+from downslope.words import Sentence, joined, say
 
 MANY = 0.5
 """Share of a layer's units from which they are a loss: then a layer of half the size would do the same work. Fewer
@@ -30,14 +31,26 @@ def find(run: Run) -> Finding | None:
     if run.verdict == Verdict.DIVERGED or not layers or same_units.find(run):
         return None
     look = run.looks[-1]
-    counts = " and ".join(f"{round(each.dead * each.units)} of {each.units} in {layer_label(each.name)}"
-                          for each in layers)  # fmt: skip
+    counts = joined(
+        say(" and "),
+        [
+            say("{dead} of {units} in {layer}", dead=round(each.dead * each.units), units=each.units,
+                layer=layer_label(each.name))
+            for each in layers
+        ],
+    )  # fmt: skip
     worst = max(each.dead for each in layers)
     return Finding(
         "DS502",
-        "Dead units",
-        f"at update {look.update:,} units are zero for all {look.noise.rows:,} examples looked at, and no gradient "
-        f"comes back through them: {counts} (up to {share(worst)} of a layer)",
+        say("Dead units"),
+        say(
+            "at update {update} units are zero for all {rows} examples looked at, and no gradient comes "
+            "back through them: {counts} (up to {worst} of a layer)",
+            update=count(look.update),
+            rows=count(look.noise.rows),
+            counts=counts,
+            worst=share(worst),
+        ),
         _remedy(run),
     )
 
@@ -49,18 +62,21 @@ def dead_layers(run: Run) -> tuple[LayerNoise, ...]:
     return tuple(layer for layer in run.looks[-1].noise.layers if layer.dead >= MANY)
 
 
-def _remedy(run: Run) -> str:
-    other = "--activation leaky-relu, whose units always let some gradient back"
+def _remedy(run: Run) -> Sentence:
+    other = say("--activation leaky-relu, whose units always let some gradient back")
     above = _furthest_above(run)
     if above is not None:
-        return (
-            f"try --learning-rate {figure(SAFE_SHARE * above.limit, 2)}: at update {above.update:,} the rate was "
-            f"{figure(above.learning_rate / above.limit, 2)} times the limit measured there, and steps that long throw "
-            f"units out of reach; or {other}"
+        return say(
+            "try --learning-rate {rate}: at update {update} the rate was {times} times the "
+            "limit measured there, and steps that long throw units out of reach; or {other}",
+            rate=figure(SAFE_SHARE * above.limit, 2),
+            update=count(above.update),
+            times=figure(above.learning_rate / above.limit, 2),
+            other=other,
         )
     rate = number(run, "learning_rate")
-    smaller = f", or --learning-rate {figure(rate / SMALLER, 2)}" if math.isfinite(rate) else ""
-    return f"try {other}{smaller}"
+    smaller = say(", or --learning-rate {rate}", rate=figure(rate / SMALLER, 2)) if math.isfinite(rate) else ""
+    return say("try {other}{smaller}", other=other, smaller=smaller)
 
 
 def _furthest_above(run: Run) -> Look | None:

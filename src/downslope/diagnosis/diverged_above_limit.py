@@ -7,8 +7,9 @@ import math
 from downslope.diagnosis.above_limit import SAFE_SHARE
 from downslope.diagnosis.facts import number, sound_looks
 from downslope.records import Finding, Run, Verdict
-from downslope.records.figures import figure
+from downslope.records.figures import count, figure
 from downslope.records.shape import Look
+from downslope.words import named, say
 
 SIGMAS = 2.0
 """Standard errors by which the rate must be above the limit."""
@@ -27,15 +28,28 @@ def find(run: Run) -> Finding | None:
     rate = _last_rate(run, look)
     if not rate > look.limit * (1 + SIGMAS * _error(look)):
         return None
-    origin = f"{figure(look.limit * look.limit_curvature, 2)} / largest curvature {figure(look.limit_curvature)}"
+    origin = say(
+        "{factor} / largest curvature {curvature}",
+        factor=figure(look.limit * look.limit_curvature, 2),
+        curvature=figure(look.limit_curvature),
+    )
     chosen = run.spec.learning_rate == "auto"
     return Finding(
         "DS503",
-        "Learning rate above the limit of the curvature",
-        f"learning rate {figure(rate)} is {figure(rate / look.limit, 2)} times the limit {figure(look.limit)} of "
-        f"{run.setting('rule')} steps ({origin}), measured at update {look.update:,}: such steps grow, and the loss "
-        f"left at update {run.updates + 1:,}",
-        f"try --learning-rate {figure(SAFE_SHARE * look.limit, 2)}" + ("" if chosen else ", or leave it to auto"),
+        say("Learning rate above the limit of the curvature"),
+        say(
+            "learning rate {rate} is {times} times the limit {limit} of {rule} steps ({origin}), "
+            "measured at update {update}: such steps grow, and the loss left at update {last}",
+            rate=figure(rate),
+            times=figure(rate / look.limit, 2),
+            limit=figure(look.limit),
+            rule=named(run.setting("rule")),
+            origin=origin,
+            update=count(look.update),
+            last=count(run.updates + 1),
+        ),
+        say("try --learning-rate {rate}", rate=figure(SAFE_SHARE * look.limit, 2))
+        + ("" if chosen else say(", or leave it to auto")),
     )
 
 

@@ -7,6 +7,7 @@ from downslope.diagnosis.overfit import FEW, LOST, ROWS
 from downslope.records import Finding, Run
 from downslope.records.figures import figure, share
 from downslope.records.scores import SCORES
+from downslope.words import say
 
 
 def find(run: Run) -> Finding | None:
@@ -17,10 +18,19 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS403",
-        "The held-out part is unlike the rest",
-        f"{SCORES[name].label} {figure(run.train[name])} on training rows but {figure(run.holdout[name])} on those "
-        f'held out by "{run.spec.holdout_by}": {share(min(lost, 9.99))} of the gain is lost, with '
-        f"{figure(rows, 2)} rows for each weight, too many for chance",
-        f'look for columns whose meaning changes with "{run.spec.holdout_by}", or train on rows nearer to those '
-        "to be predicted",
+        say("The held-out part is unlike the rest"),
+        say(
+            '{score} {train} on training rows but {holdout} on those held out by "{column}": {lost} '
+            "of the gain is lost, with {rows} rows for each weight, too many for chance",
+            score=SCORES[name].label,
+            train=figure(run.train[name]),
+            holdout=figure(run.holdout[name]),
+            column=run.spec.holdout_by,
+            lost=share(min(lost, 9.99)),
+            rows=figure(rows, 2),
+        ),
+        say(
+            'look for columns whose meaning changes with "{column}", or train on rows nearer to those to be predicted',
+            column=run.spec.holdout_by,
+        ),
     )

@@ -8,6 +8,7 @@ from downslope.records import Run, StepRecord, Verdict
 from downslope.records.networks import has_hidden_layers, is_network
 from downslope.records.scores import loss_score
 from downslope.records.shape import Look, StopKind, StopPoint
+from downslope.words import Sentence, joined, say
 
 CONSTANT_CURVATURE = frozenset({"squared"})
 """Losses whose curvature is the same everywhere, so that the limit measured at the start is exact."""
@@ -143,9 +144,11 @@ def stands_at(run: Run, kind: StopKind) -> StopPoint | None:
     return run.stop_point if ended and run.stop_point is not None and run.stop_point.kind == kind else None
 
 
-def quoted(names: list[str], most: int = 3) -> str:
+def quoted(names: list[str], most: int = 3) -> Sentence:
     """Return names as a list in a sentence, such as ``"a", "b", "c" and 4 more``."""
-    listed = [f'"{name}"' for name in names[:most]]
+    listed = [say('"{name}"', name=name) for name in names]
     if len(names) > most:
-        return ", ".join(listed) + f" and {len(names) - most} more"
-    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+        return say("{names} and {more} more", names=joined(say(", "), listed[:most]), more=len(names) - most)
+    if len(names) < 2:
+        return joined("", listed)
+    return say("{names} and {last}", names=joined(say(", "), listed[:-1]), last=listed[-1])

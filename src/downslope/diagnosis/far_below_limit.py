@@ -7,6 +7,7 @@ import math
 from downslope.diagnosis.facts import BOUNDED_CURVATURE, full_batch_limit, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
+from downslope.words import say
 
 SAFE_SHARE = 0.5
 """Share of the limit that is compared with and advised: no direction overshoots there."""
@@ -22,17 +23,21 @@ def find(run: Run) -> Finding | None:
     unfinished = run.verdict in (Verdict.BUDGET, Verdict.STOPPED) and not run.gap <= run.spec.tolerance
     if not unfinished or not _limit_holds(run) or not longer >= FAR:
         return None
-    evidence = (
-        f"learning rate {figure(peak_rate(run))} is {figure(2 * longer, 2)} times below the stability limit "
-        f"{figure(full_batch_limit(run))}"
+    evidence = say(
+        "learning rate {rate} is {times} times below the stability limit {limit}",
+        rate=figure(peak_rate(run)),
+        times=figure(2 * longer, 2),
+        limit=figure(full_batch_limit(run)),
     )
-    remedy = (
-        f"try --learning-rate {figure(better, 2)}, with which a pass goes {figure(longer, 2)} times as far, or auto"
+    remedy = say(
+        "try --learning-rate {rate}, with which a pass goes {times} times as far, or auto",
+        rate=figure(better, 2),
+        times=figure(longer, 2),
     )
     if math.isfinite(run.predicted_passes):
         more = plural(run.predicted_passes, "more pass", "more passes")
-        evidence += f"; going by the pace so far, at least {more} are needed"
-    return Finding("DS104", "Learning rate far below the stability limit", evidence, remedy)
+        evidence += say("; going by the pace so far, at least {more} are needed", more=more)
+    return Finding("DS104", say("Learning rate far below the stability limit"), evidence, remedy)
 
 
 def _limit_holds(run: Run) -> bool:

@@ -7,6 +7,7 @@ import math
 from downslope.diagnosis.facts import number
 from downslope.records import Finding, Run
 from downslope.records.figures import figure
+from downslope.words import say
 
 DIGITS = 16
 """Decimal digits of float64, in which every solution is computed."""
@@ -27,13 +28,24 @@ def find(run: Run) -> Finding | None:
     if not condition >= SINGULAR or (math.isinf(condition) and redundant_levels):
         return None
     lost = min(DIGITS, math.ceil(math.log10(condition))) if math.isfinite(condition) else DIGITS
-    size = f"condition {figure(condition, 2)}" if math.isfinite(condition) else "condition beyond 1e16"
+    size = (
+        say("condition {condition}", condition=figure(condition, 2))
+        if math.isfinite(condition)
+        else say("condition beyond 1e16")
+    )
     return Finding(
         "DS202",
-        "Columns that nearly repeat each other",
-        f"{size} after scaling: up to {lost} of the {DIGITS} digits of float64 can be lost in the coefficients",
-        "leave out columns that follow from others (centre a column before taking its powers), or set --l2; "
-        "predictions on similar rows are far less affected",
+        say("Columns that nearly repeat each other"),
+        say(
+            "{size} after scaling: up to {lost} of the {digits} digits of float64 can be lost in the coefficients",
+            size=size,
+            lost=lost,
+            digits=DIGITS,
+        ),
+        say(
+            "leave out columns that follow from others (centre a column before taking its powers), or "
+            "set --l2; predictions on similar rows are far less affected"
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from downslope.records import Finding, Run
+from downslope.words import say
 
 COMMON = 0.7
 """Share of the most common class from which always answering it looks like a good model."""
@@ -21,8 +22,12 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS302",
-        "Accuracy says little here",
-        f"always answering the most common class is right for {100 * baseline:.1f} % of the rows; the model is right "
-        f"for {100 * accuracy:.1f} %",
-        "judge by the log loss or the area under ROC; if the rare class matters more, set --class-weight balanced",
+        say("Accuracy says little here"),
+        say(
+            "always answering the most common class is right for {baseline} % of the rows; the model is "
+            "right for {accuracy} %",
+            baseline=f"{100 * baseline:.1f}",
+            accuracy=f"{100 * accuracy:.1f}",
+        ),
+        say("judge by the log loss or the area under ROC; if the rare class matters more, set --class-weight balanced"),
     )

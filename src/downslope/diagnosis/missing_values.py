@@ -5,6 +5,7 @@ from __future__ import annotations
 from downslope.diagnosis.facts import quoted
 from downslope.records import Finding, Run
 from downslope.records.figures import share
+from downslope.words import say
 
 MANY = 0.2
 """Share of missing values from which what stands in for them shapes the fit of its column."""
@@ -19,8 +20,13 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS303",
-        "Many values missing",
-        f"{quoted(names)}: up to {share(gaps[names[0]])} of the values are missing, in {len(names)} "
-        f"of {len(gaps)} columns in use",
-        "find out why they are missing; --drop the column if it is recorded only after the answer is known",
+        say("Many values missing"),
+        say(
+            "{names}: up to {part} of the values are missing, in {columns} of {all} columns in use",
+            names=quoted(names),
+            part=share(gaps[names[0]]),
+            columns=len(names),
+            all=len(gaps),
+        ),
+        say("find out why they are missing; --drop the column if it is recorded only after the answer is known"),
     )

@@ -7,6 +7,7 @@ from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
 from downslope.records.networks import has_hidden_layers, is_network
 from downslope.records.scores import SCORES, loss_score
+from downslope.words import Sentence, say
 
 CAUSES = (same_units, dead_units, saddle, plateau)
 """Rules that say why a network learned nothing."""
@@ -26,22 +27,28 @@ def find(run: Run) -> Finding | None:
     reached, baseline = run.holdout[name], run.baseline[name]
     if not baseline > 0 or reached < (1 - LITTLE) * baseline or any(rule.find(run) for rule in CAUSES):
         return None
-    ended = "the training had converged" if is_network(run) else "the minimum was reached"
+    ended = say("the training had converged") if is_network(run) else say("the minimum was reached")
     return Finding(
         "DS401",
-        "No better than the baseline",
-        f"{SCORES[name].label} {figure(reached, 4)} on {plural(run.data.holdout_rows, 'held-out row')}, against "
-        f"{figure(baseline, 4)} for an answer that looks at no column, although {ended}",
+        say("No better than the baseline"),
+        say(
+            "{score} {reached} on {rows}, against {baseline} for an answer that looks at no column, although {ended}",
+            score=SCORES[name].label,
+            reached=figure(reached, 4),
+            rows=plural(run.data.holdout_rows, "held-out row"),
+            baseline=figure(baseline, 4),
+            ended=ended,
+        ),
         _remedy(run),
     )
 
 
-def _remedy(run: Run) -> str:
+def _remedy(run: Run) -> Sentence:
     if has_hidden_layers(run):
-        return (
+        return say(
             "see whether --model linear does better: if it does, this network is at fault (try another "
             "--learning-rate or --start), and if not, the examples may say little about the target"
         )
     if is_network(run):
-        return "the pixels say little about the target in a linear way: try --model cnn"
-    return "the columns say little about the target in a linear way: add columns, or combine those there are"
+        return say("the pixels say little about the target in a linear way: try --model cnn")
+    return say("the columns say little about the target in a linear way: add columns, or combine those there are")

@@ -10,6 +10,7 @@ from downslope.diagnosis.stop_facts import best_rate, more_than_chance, of_the_l
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural, share
 from downslope.records.shape import StopKind, StopPoint
+from downslope.words import say
 
 LOOKS = 8
 """Fewest records in each of the last two quarters of a run: fewer show no trend."""
@@ -32,15 +33,26 @@ def find(run: Run) -> Finding | None:
     lost = taken_back(stop)
     if math.isnan(lost) and not _rests([step.objective for step in run.steps]):
         return None
-    undone = "the loss no longer falls" if math.isnan(lost) else f"noise takes back {share(lost)} of a step's gain"
+    undone = (
+        say("the loss no longer falls")
+        if math.isnan(lost)
+        else say("noise takes back {lost} of a step's gain", lost=share(lost))
+    )
     return Finding(
         "DS506",
-        "Down to the noise of the batches",
-        f"the gradient, {figure(stop.gradient_norm)}, is less than its scatter over batches of "
-        f"{plural(stop.batch, 'example')}, {figure(stop.gradient_error)}: at the constant learning rate "
-        f"{figure(number(run, 'learning_rate'))} {undone}, though the loss could still fall by "
-        f"{of_the_loss(stop.drop, stop)}",
-        f"let the rate fall (--schedule cosine){_slower(stop)}{_larger(run, stop)}",
+        say("Down to the noise of the batches"),
+        say(
+            "the gradient, {gradient}, is less than its scatter over batches of {examples}, "
+            "{scatter}: at the constant learning rate {rate} {undone}, though the loss "
+            "could still fall by {fall}",
+            gradient=figure(stop.gradient_norm),
+            examples=plural(stop.batch, "example"),
+            scatter=figure(stop.gradient_error),
+            rate=figure(number(run, "learning_rate")),
+            undone=undone,
+            fall=of_the_loss(stop.drop, stop),
+        ),
+        say("let the rate fall (--schedule cosine){slower}{larger}", slower=_slower(stop), larger=_larger(run, stop)),
     )
 
 
@@ -56,11 +68,11 @@ def _rests(objectives: list[float]) -> bool:
 
 def _slower(stop: StopPoint) -> str:
     rate = best_rate(stop)
-    return f", try --learning-rate {figure(rate, 2)}" if rate < stop.learning_rate else ""
+    return say(", try --learning-rate {rate}", rate=figure(rate, 2)) if rate < stop.learning_rate else ""
 
 
 def _larger(run: Run, stop: StopPoint) -> str:
     """Name the batch whose gradient is as long as its scatter, which falls with the root of the batch."""
     size = stop.batch * (stop.gradient_error / max(stop.gradient_norm, 1e-300)) ** 2
     rounded = 2 ** math.ceil(math.log2(max(size, 1.0))) if size < run.data.train_rows else run.data.train_rows
-    return f", or take --batch-size {rounded}" if rounded > stop.batch else ""
+    return say(", or take --batch-size {batch}", batch=rounded) if rounded > stop.batch else ""

@@ -8,6 +8,7 @@ from downslope.diagnosis import noise_floor
 from downslope.diagnosis.facts import number, sound_looks
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import count, figure, share
+from downslope.words import say
 
 FAR = 10.0
 """How many times the batch the lower end of the noise scale's interval must be: then over nine tenths of the squared
@@ -31,12 +32,21 @@ def find(run: Run) -> Finding | None:
     further = (1 + noise.low / batch) / (1 + noise.low / larger)
     return Finding(
         "DS510",
-        "Steps are mostly noise",
-        f"batches of {count(batch)} against a noise scale of at least {figure(noise.low)} examples (the lower end of "
-        f"its 95 % interval, at each of {len(looks)} looks): {share(1 / (1 + batch / noise.low))} of the squared "
-        f"length of a step is noise",
-        f"try --batch-size {larger}, with which an update can go {figure(further, 2)} times as far (a new rate goes "
-        f"with it: leave --learning-rate to auto)",
+        say("Steps are mostly noise"),
+        say(
+            "batches of {batch} against a noise scale of at least {low} examples (the lower end of its "
+            "95 % interval, at each of {looks} looks): {part} of the squared length of a step is noise",
+            batch=count(batch),
+            low=figure(noise.low),
+            looks=len(looks),
+            part=share(1 / (1 + batch / noise.low)),
+        ),
+        say(
+            "try --batch-size {larger}, with which an update can go {further} times as far (a new rate "
+            "goes with it: leave --learning-rate to auto)",
+            larger=larger,
+            further=figure(further, 2),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from downslope.records import Finding, Run
 from downslope.records.figures import figure, share
 from downslope.records.networks import has_hidden_layers
 from downslope.records.scores import SCORES
+from downslope.words import Sentence, say
 
 LOST = 0.25
 """Share of the gain over the baseline that must be lost: chance alone takes less on a hundred rows or more."""
@@ -30,17 +31,24 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS402",
-        "Learned the training rows by heart",
-        f"{SCORES[name].label} {figure(run.train[name])} on training rows but {figure(run.holdout[name])} on held-out "
-        f"ones: {share(min(lost, 9.99))} of the gain is lost; there are only {figure(rows, 2)} rows for each weight",
+        say("Learned the training rows by heart"),
+        say(
+            "{score} {train} on training rows but {holdout} on held-out ones: {lost} of the gain is "
+            "lost; there are only {rows} rows for each weight",
+            score=SCORES[name].label,
+            train=figure(run.train[name]),
+            holdout=figure(run.holdout[name]),
+            lost=share(min(lost, 9.99)),
+            rows=figure(rows, 2),
+        ),
         _remedy(run),
     )
 
 
-def _remedy(run: Run) -> str:
+def _remedy(run: Run) -> Sentence:
     l2 = number(run, "l2")
-    larger = f"--l2 {figure(max(10 * l2, 1e-3), 2)}" if l2 >= 0 else "a larger --l2"
+    larger = say("--l2 {l2}", l2=figure(max(10 * l2, 1e-3), 2)) if l2 >= 0 else say("a larger --l2")
     if not has_hidden_layers(run):
-        return f"try {larger}, leave out columns, or train on more rows"
-    fewer = f"--dropout {figure(DROPOUT)}, " if run.spec.dropout == 0 else ""
-    return f"try {fewer}{larger} or fewer units in --model, or train on more rows"
+        return say("try {larger}, leave out columns, or train on more rows", larger=larger)
+    fewer = say("--dropout {part}, ", part=figure(DROPOUT)) if run.spec.dropout == 0 else ""
+    return say("try {fewer}{larger} or fewer units in --model, or train on more rows", fewer=fewer, larger=larger)

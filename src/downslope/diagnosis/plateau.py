@@ -8,6 +8,7 @@ from downslope.diagnosis.stop_facts import of_the_loss
 from downslope.records import Finding, Run
 from downslope.records.figures import figure, share
 from downslope.records.shape import StopKind
+from downslope.words import Sentence, joined, say
 
 BOTTOM = 0.1
 """Share of the start's loss below which flat ground is the bottom: examples that are all answered well curve little."""
@@ -25,20 +26,26 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS505",
-        "Ended on a plateau",
-        f"with {share(run.objective / run.objective_at_start)} of the start's loss left, a slope of "
-        f"{figure(stop.gradient_norm)} and curvatures up to {figure(max(abs(stop.largest), abs(stop.smallest)))} "
-        f"change it by less than {of_the_loss(stop.negligible, stop)} within a distance of {figure(stop.reach)}",
-        f"try {_others(run)}",
+        say("Ended on a plateau"),
+        say(
+            "with {left} of the start's loss left, a slope of {slope} and curvatures up to "
+            "{curvature} change it by less than {fall} within a distance of {reach}",
+            left=share(run.objective / run.objective_at_start),
+            slope=figure(stop.gradient_norm),
+            curvature=figure(max(abs(stop.largest), abs(stop.smallest))),
+            fall=of_the_loss(stop.negligible, stop),
+            reach=figure(stop.reach),
+        ),
+        say("try {others}", others=_others(run)),
     )
 
 
-def _others(run: Run) -> str:
-    ways = [] if run.spec.standardize else ["standardised columns (leave out --no-standardize)"]
+def _others(run: Run) -> Sentence:
+    ways = [] if run.spec.standardize else [say("standardised columns (leave out --no-standardize)")]
     if run.setting("activation") in SATURATING:
-        ways.append("--activation relu, which does not go flat for large scores")
+        ways.append(say("--activation relu, which does not go flat for large scores"))
     if run.setting("normalisation") == "none":
-        ways.append("--normalisation batch, which keeps units where they bend")
+        ways.append(say("--normalisation batch, which keeps units where they bend"))
     if run.setting("rule") in AT_ONE_RATE:
-        ways.append("--rule adam, whose steps do not shrink with the slope")
-    return ", or ".join(ways) or f"another start (--seed {run.spec.seed + 1})"
+        ways.append(say("--rule adam, whose steps do not shrink with the slope"))
+    return joined(say(", or "), ways) or say("another start (--seed {seed})", seed=run.spec.seed + 1)

@@ -6,6 +6,7 @@ from downslope.diagnosis.facts import number, sound_looks, stands_at
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import count, figure, plural
 from downslope.records.shape import Look, Noise, StopKind
+from downslope.words import say
 
 FAR = 10.0
 """How many times the upper end of the noise scale's interval a batch must be."""
@@ -30,11 +31,23 @@ def find(run: Run) -> Finding | None:
     examples, updates = (batch + scale) / (smaller + scale), (1 + scale / smaller) / (1 + scale / batch)
     return Finding(
         "DS509",
-        "Most examples of a batch repeat the others",
-        f"batches of {count(batch)} examples, where the gradient's noise scale was {figure(noise.scale)} "
-        f"(95 %: {figure(noise.low)} to {figure(noise.high)}) {_when(run, looks, noise)}",
-        f"try --batch-size {smaller}: for the same progress there about {figure(examples, 2)} times fewer examples, in "
-        f"{figure(updates, 2)} times as many updates; or leave it to auto, which weighs the time of a step as well",
+        say("Most examples of a batch repeat the others"),
+        say(
+            "batches of {batch} examples, where the gradient's noise scale was {scale} (95 %: {low} to {high}) {when}",
+            batch=count(batch),
+            scale=figure(noise.scale),
+            low=figure(noise.low),
+            high=figure(noise.high),
+            when=_when(run, looks, noise),
+        ),
+        say(
+            "try --batch-size {smaller}: for the same progress there about {examples} times fewer "
+            "examples, in {updates} times as many updates; or leave it to auto, which weighs the time of "
+            "a step as well",
+            smaller=smaller,
+            examples=figure(examples, 2),
+            updates=figure(updates, 2),
+        ),
     )
 
 
@@ -56,9 +69,13 @@ def _when(run: Run, looks: tuple[Look, ...], noise: Noise) -> str:
     """Say at which look a noise was met: the first of several, or the noisiest of all."""
     look = next(each for each in looks if each.noise is noise)
     noisiest = all(each.noise.high <= noise.high for each in looks) and len(looks) > 1
-    most = f", the most of {len(looks)} looks" if noisiest else ""
-    late = f", and the budget was spent on {plural(run.updates, 'update')}" if not noisiest and len(looks) > 1 else ""
-    return f"at update {look.update:,}{most}{late}"
+    most = say(", the most of {looks} looks", looks=len(looks)) if noisiest else ""
+    late = (
+        say(", and the budget was spent on {updates}", updates=plural(run.updates, "update"))
+        if not noisiest and len(looks) > 1
+        else ""
+    )
+    return say("at update {update}{most}{late}", update=count(look.update), most=most, late=late)
 
 
 def _power_above(scale: float) -> int:

@@ -8,6 +8,7 @@ from downslope.diagnosis.stop_facts import more_than_chance, of_the_loss
 from downslope.records import Finding, Run
 from downslope.records.figures import figure
 from downslope.records.shape import StopKind
+from downslope.words import Sentence, say
 
 SMALLER = 4
 """Factor by which to advise a smaller batch: half the gradient's signal to its noise, which pushes off a saddle."""
@@ -23,15 +24,25 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS504",
-        "Ended at a saddle",
-        f"the gradient is {figure(stop.gradient_norm)}, as at a minimum, but one direction curves down by "
-        f"{figure(-stop.smallest)}, and along it the loss falls by {of_the_loss(stop.escape_drop, stop)} within a "
-        f"distance of {figure(stop.escape_length)}",
+        say("Ended at a saddle"),
+        say(
+            "the gradient is {gradient}, as at a minimum, but one direction curves down by "
+            "{curvature}, and along it the loss falls by {fall} within a distance of "
+            "{distance}",
+            gradient=figure(stop.gradient_norm),
+            curvature=figure(-stop.smallest),
+            fall=of_the_loss(stop.escape_drop, stop),
+            distance=figure(stop.escape_length),
+        ),
         _remedy(run),
     )
 
 
-def _remedy(run: Run) -> str:
+def _remedy(run: Run) -> Sentence:
     batch = number(run, "batch_size")
-    noise = f", or --batch-size {batch / SMALLER:.0f}, whose noise pushes off a saddle" if batch >= 2 * SMALLER else ""
-    return f"try another start (--seed {run.spec.seed + 1}){noise}"
+    noise = (
+        say(", or --batch-size {batch}, whose noise pushes off a saddle", batch=f"{batch / SMALLER:.0f}")
+        if batch >= 2 * SMALLER
+        else ""
+    )
+    return say("try another start (--seed {seed}){noise}", seed=run.spec.seed + 1, noise=noise)

@@ -7,6 +7,7 @@ from downslope.records import Finding, Run
 from downslope.records.figures import plural
 from downslope.records.networks import LAYER, layer_label
 from downslope.records.shape import LayerNoise
+from downslope.words import joined, say
 
 ALIKE = ("zeros", "constant")
 """Starts that give every unit of a layer the same weights."""
@@ -27,14 +28,26 @@ def find(run: Run) -> Finding | None:
     if not layers:
         return None
     start = run.setting("start")
-    ranks = " and ".join(f"{layer.rank} for the {layer.units} units of {layer_label(layer.name)}" for layer in layers)
+    ranks = joined(
+        say(" and "),
+        [
+            say("{rank} for the {units} units of {layer}", rank=each.rank, units=each.units,
+                layer=layer_label(each.name))
+            for each in layers
+        ],
+    )  # fmt: skip
     random = "he" if run.setting("activation") in BENT else "glorot"
     return Finding(
         "DS501",
-        "All units of a layer are one",
-        f"from --start {start} the units of a layer begin alike and get the same gradient, so that they stay alike: "
-        f"after {plural(looks[-1].update, 'update')} the rank of the gradient is {ranks}",
-        f"try --start {random}, which gives each unit weights of its own",
+        say("All units of a layer are one"),
+        say(
+            "from --start {start} the units of a layer begin alike and get the same gradient, so that "
+            "they stay alike: after {updates} the rank of the gradient is {ranks}",
+            start=start,
+            updates=plural(looks[-1].update, "update"),
+            ranks=ranks,
+        ),
+        say("try --start {start}, which gives each unit weights of its own", start=random),
     )
 
 

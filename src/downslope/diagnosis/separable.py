@@ -6,6 +6,7 @@ from downslope.diagnosis.facts import number
 from downslope.records import Finding, Run
 from downslope.records.figures import figure, plural
 from downslope.records.networks import has_hidden_layers
+from downslope.words import say
 
 TINY_PENALTY = 1e-5
 """l2 below which the penalty costs a weight of 10 less than 0.001 of loss: too little to hold it back."""
@@ -26,8 +27,15 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS301",
-        "The classes do not overlap",
-        f"all {plural(run.data.train_rows, 'training row')} are classified without error and l2 is "
-        f"{figure(number(run, 'l2'))}, so larger weights always lower the loss and their size means little",
-        f"set --l2 {figure(REMEDY_PENALTY)} or more if the coefficients or probabilities are to be read",
+        say("The classes do not overlap"),
+        say(
+            "all {rows} are classified without error and l2 is {l2}, so larger weights always lower the "
+            "loss and their size means little",
+            rows=plural(run.data.train_rows, "training row"),
+            l2=figure(number(run, "l2")),
+        ),
+        say(
+            "set --l2 {l2} or more if the coefficients or probabilities are to be read",
+            l2=figure(REMEDY_PENALTY),
+        ),
     )

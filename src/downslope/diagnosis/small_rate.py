@@ -9,6 +9,7 @@ from downslope.diagnosis.stop_facts import best_rate, gain_at, more_than_chance,
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import count, figure
 from downslope.records.shape import StopKind, StopPoint
+from downslope.words import Sentence, say
 
 
 def find(run: Run) -> Finding | None:
@@ -20,10 +21,16 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS507",
-        "Learning rate far below the stability limit",
-        f"learning rate {figure(stop.learning_rate)} is {figure(stop.stability_limit / stop.learning_rate, 2)} times "
-        f"below the stability limit {figure(stop.stability_limit)} where the run ended, and the loss can still fall "
-        f"by {of_the_loss(stop.drop, stop)}{_pace(stop)}",
+        say("Learning rate far below the stability limit"),
+        say(
+            "learning rate {rate} is {times} times below the stability limit "
+            "{limit} where the run ended, and the loss can still fall by {fall}{pace}",
+            rate=figure(stop.learning_rate),
+            times=figure(stop.stability_limit / stop.learning_rate, 2),
+            limit=figure(stop.stability_limit),
+            fall=of_the_loss(stop.drop, stop),
+            pace=_pace(stop),
+        ),
         _remedy(run, stop),
     )
 
@@ -31,12 +38,12 @@ def find(run: Run) -> Finding | None:
 def _pace(stop: StopPoint) -> str:
     if not stop.expected > 0:
         return ""
-    return f": at the pace of an update there that takes {count(stop.drop / stop.expected)} more"
+    return say(": at the pace of an update there that takes {updates} more", updates=count(stop.drop / stop.expected))
 
 
-def _remedy(run: Run, stop: StopPoint) -> str:
+def _remedy(run: Run, stop: StopPoint) -> Sentence:
     rate = best_rate(stop)
     times = gain_at(stop, rate) / stop.expected if stop.expected > 0 else math.nan
-    gain = f", with which an update gains {figure(times, 2)} times as much there" if times > 1 else ""
-    auto = "" if run.spec.learning_rate == "auto" else ", or leave it to auto"
-    return f"try --learning-rate {figure(rate, 2)}{gain}{auto}"
+    gain = say(", with which an update gains {times} times as much there", times=figure(times, 2)) if times > 1 else ""
+    auto = "" if run.spec.learning_rate == "auto" else say(", or leave it to auto")
+    return say("try --learning-rate {rate}{gain}{auto}", rate=figure(rate, 2), gain=gain, auto=auto)

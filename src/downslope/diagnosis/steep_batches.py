@@ -5,6 +5,7 @@ from __future__ import annotations
 from downslope.diagnosis.facts import CONSTANT_CURVATURE, full_batch_limit, number, peak_rate
 from downslope.records import Finding, Run, Verdict
 from downslope.records.figures import figure, plural
+from downslope.words import say
 
 SMALLER = 4
 """Factor to advise: the mean curvature of a batch is an average over its examples, so its excess falls with
@@ -23,10 +24,19 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS102",
-        "Single batches are steeper than the whole",
-        f"learning rate {figure(rate)} is within the stability limit {figure(limit)} of full-batch steps, so it "
-        f"was the batches of {plural(batch, 'example')}, some of them steeper than the whole, that threw it out",
-        f"try --learning-rate {figure(rate / SMALLER, 2)}, a batch size above {batch:.0f}, or leave both to auto",
+        say("Single batches are steeper than the whole"),
+        say(
+            "learning rate {rate} is within the stability limit {limit} of full-batch steps, so it was "
+            "the batches of {examples}, some of them steeper than the whole, that threw it out",
+            rate=figure(rate),
+            limit=figure(limit),
+            examples=plural(batch, "example"),
+        ),
+        say(
+            "try --learning-rate {rate}, a batch size above {batch}, or leave both to auto",
+            rate=figure(rate / SMALLER, 2),
+            batch=f"{batch:.0f}",
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from downslope.diagnosis.above_limit import SAFE_SHARE
 from downslope.records import Run
 from downslope.records.figures import share
 from downslope.records.shape import StopPoint
+from downslope.words import say
 
 SURE = 2.0
 """How many times the fall that chance alone makes a fall on a sample must be."""
@@ -15,7 +16,7 @@ SURE = 2.0
 
 def of_the_loss(part: float, stop: StopPoint) -> str:
     """Return a fall of the loss as a share of the loss: the point's own numbers are in units of the scaled target."""
-    return share(part / stop.loss) if stop.loss > 0 else "part"
+    return share(part / stop.loss) if stop.loss > 0 else say("part")
 
 
 def more_than_chance(fall: float, stop: StopPoint, run: Run) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from downslope.records import Finding, Run
 from downslope.records.figures import plural, share
+from downslope.words import say
 
 MANY = 0.05
 """Share of dropped rows from which the rest may no longer stand for the whole."""
@@ -16,8 +17,12 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS305",
-        "Rows without a target",
-        f'{plural(dropped, "row")}, {share(dropped / read)} of those read, were dropped because "{run.spec.target}" '
-        "is null",
-        "check that the rows without an answer are like the others; if not, the model does not speak for them",
+        say("Rows without a target"),
+        say(
+            '{rows}, {part} of those read, were dropped because "{target}" is null',
+            rows=plural(dropped, "row"),
+            part=share(dropped / read),
+            target=run.spec.target,
+        ),
+        say("check that the rows without an answer are like the others; if not, the model does not speak for them"),
     )

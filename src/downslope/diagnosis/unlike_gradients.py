@@ -7,9 +7,10 @@ import math
 from downslope.diagnosis import dead_units, same_units
 from downslope.diagnosis.facts import AT_ONE_RATE, sound_looks
 from downslope.records import Finding, Run
-from downslope.records.figures import figure
+from downslope.records.figures import count, figure
 from downslope.records.networks import layer_label
 from downslope.records.shape import LayerNoise, Look
+from downslope.words import Sentence, joined, say
 
 APART = 1e4
 """How many times faster, as a share of its weights, one layer must move than another: where the fast one moves by a
@@ -38,11 +39,21 @@ def find(run: Run) -> Finding | None:
     fades = layers.index(slow.name) < layers.index(fast.name)
     return Finding(
         "DS508",
-        f"The gradient {'fades' if fades else 'swells'} from layer to layer",
-        f"at update {looks[-1].update:,} the gradient of {layer_label(slow.name)} is {figure(slow.gradient)} for "
-        f"weights of length {figure(slow.weights)}, that of {layer_label(fast.name)} {figure(fast.gradient)} for "
-        f"{figure(fast.weights)}: one rate moves the second {_times(slow, fast)} further, as a share of itself",
-        f"try {_others(run)}",
+        say("The gradient fades from layer to layer") if fades else say("The gradient swells from layer to layer"),
+        say(
+            "at update {update} the gradient of {slow} is {gradient} for weights of length {weights}, "
+            "that of {fast} {other_gradient} for {other_weights}: one rate moves the second {times} further, "
+            "as a share of itself",
+            update=count(looks[-1].update),
+            slow=layer_label(slow.name),
+            gradient=figure(slow.gradient),
+            weights=figure(slow.weights),
+            fast=layer_label(fast.name),
+            other_gradient=figure(fast.gradient),
+            other_weights=figure(fast.weights),
+            times=_times(slow, fast),
+        ),
+        say("try {others}", others=_others(run)),
     )
 
 
@@ -68,17 +79,17 @@ def _apart(run: Run, look: Look) -> bool:
 
 def _times(slow: LayerNoise, fast: LayerNoise) -> str:
     times = _pull(fast) / _pull(slow) if slow.gradient > 0 else math.inf
-    return f"{figure(times, 2)} times" if math.isfinite(times) else "infinitely"
+    return say("{times} times", times=figure(times, 2)) if math.isfinite(times) else say("infinitely")
 
 
-def _others(run: Run) -> str:
-    ways = [] if run.spec.standardize else ["standardised columns (leave out --no-standardize)"]
+def _others(run: Run) -> Sentence:
+    ways = [] if run.spec.standardize else [say("standardised columns (leave out --no-standardize)")]
     if run.setting("normalisation") == "none":
-        ways.append("--normalisation batch")
+        ways.append(say("--normalisation batch"))
     if run.setting("activation") not in BENT:
-        ways.append("--activation relu with --start he")
+        ways.append(say("--activation relu with --start he"))
     elif run.setting("start") not in ("he", "orthogonal"):
-        ways.append("--start he")
+        ways.append(say("--start he"))
     if run.setting("rule") in AT_ONE_RATE:
-        ways.append("--rule adam, which moves all layers alike")
-    return ", or ".join(ways) or "fewer layers in --model"
+        ways.append(say("--rule adam, which moves all layers alike"))
+    return joined(say(", or "), ways) or say("fewer layers in --model")

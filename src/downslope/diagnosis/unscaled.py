@@ -6,6 +6,7 @@ import math
 
 from downslope.records import Finding, Run
 from downslope.records.figures import figure
+from downslope.words import say
 
 NARROW = 100.0
 """Condition from which plain steps are slow: they need about condition / 2 steps for each factor e."""
@@ -23,8 +24,12 @@ def find(run: Run) -> Finding | None:
         return None
     return Finding(
         "DS201",
-        "Columns of unlike size",
-        f"the condition is {figure(before, 2)} as the columns are and {figure(after, 2)} once they are scaled; plain "
-        f"steps need about that many times as long",
-        "leave out --no-standardize",
+        say("Columns of unlike size"),
+        say(
+            "the condition is {before} as the columns are and {after} once they are scaled; plain steps "
+            "need about that many times as long",
+            before=figure(before, 2),
+            after=figure(after, 2),
+        ),
+        say("leave out --no-standardize"),
     )

@@ -11,6 +11,7 @@ from downslope.words.sentence import (
     in_language,
     joined,
     named,
+    part_of,
     remade,
     say,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "in_language",
     "joined",
     "named",
+    "part_of",
     "remade",
     "say",
 ]

@@ -76,6 +76,11 @@ def joined(between: str, parts: Iterable[str]) -> Sentence:
     return Sentence("".join(told.values()), "".join(f"{{{name}}}" for name in told), told)
 
 
+def part_of(text: str, name: str) -> str:
+    """Return the value of this name that a sentence was made with; empty for a text that was not."""
+    return text.values.get(name, "") if isinstance(text, Sentence) else ""
+
+
 def in_language(text: str, language: Language) -> str:
     """Return a text in a language; in English what no catalogue knows, and as it stands what is no sentence."""
     if language == "en" or not isinstance(text, Sentence) or not text.template:
