@@ -14,6 +14,7 @@ import pytest
 from downslope.data.batches import order
 from downslope.errors import OptionError
 from downslope.playground.rooms.network import MESH, NetworkRoom, Training, begin
+from downslope.playground.rooms.pair import Pair
 from downslope.playground.rooms.points import CLASSES, COUNT, NUMBERS, features_of, points_of
 
 
@@ -195,6 +196,67 @@ def test_units_that_start_alike_stay_alike_and_it_is_said() -> None:
     assert "network-same" in [each["say"] for each in run.frame().values["say"]]
 
 
+def test_weights_of_the_start_can_be_set_by_hand() -> None:
+    free = begin(NetworkRoom()).frame().arrays["weights"]
+    held = begin(NetworkRoom(given="3=2.5, 8=-1,999=7")).frame().arrays["weights"]
+    expected = free.copy()
+    expected[[3, 8]] = 2.5, -1.0
+    np.testing.assert_array_equal(held, expected)
+
+
+def test_to_look_elsewhere_begins_nothing_anew() -> None:
+    run = begin(NetworkRoom())
+    run.advance(30)
+    weights, forth = run.frame().arrays["weights"], run.frame().arrays["forth"]
+    assert run.adopt(NetworkRoom(example=17, unit=3, discretise=True, show_test=True))
+    assert run.update == 30
+    np.testing.assert_array_equal(run.frame().arrays["weights"], weights)
+    assert (run.frame().arrays["forth"] != forth).any()
+    assert not run.adopt(NetworkRoom(example=17, rate=0.1))
+    assert run.settings.rate == 0.03
+
+
+def test_it_is_said_what_an_update_did_and_where_things_stand() -> None:
+    run = begin(NetworkRoom())
+    assert run.frame().values["say"] == []
+    before = run.frame().values["loss"]
+    run.advance(1)
+    values = run.frame().values
+    key = "network-step-lower" if values["loss"] < before else "network-step-higher"
+    assert values["say"] == [{"say": key, "update": 1, "before": before, "loss": values["loss"], "batch": 10}]
+    run.advance(9)
+    (said,) = run.frame().values["say"]
+    assert (said["say"], said["update"], said["right"]) == ("network-tells", 10, run.frame().values["right"])
+    run = begin(NetworkRoom(data="plane", rate=0.001))
+    run.advance(5)
+    assert [each["say"] for each in run.frame().values["say"]] == ["network-stands"]
+
+
+def test_overfitting_is_said_with_when_it_was_best() -> None:
+    run = begin(NetworkRoom(noise=0.5, data="xor", share=0.1, layers="8,8", rule="adam", rate=0.03))
+    for _ in range(60):
+        run.advance(25)
+    (said,) = (each for each in run.frame().values["say"] if each["say"] == "network-overfits")
+    curve = run.frame().arrays["curve"]
+    assert said["lowest"] == pytest.approx(curve[:, 2].min())
+    assert said["update"] == curve[curve[:, 2].argmin(), 0]
+    assert said["test_loss"] > 1.1 * said["lowest"]
+
+
+def test_a_kept_run_goes_along_from_the_same_start() -> None:
+    kept = NetworkRoom(rate=0.3)
+    pair = Pair(begin(NetworkRoom()), begin(kept))
+    alone = begin(kept)
+    for update in (40, 7, 90):
+        pair.seek(update) if update < pair.update else pair.advance(update - pair.update)
+        alone.seek(update)
+        frame = pair.frame()
+        assert frame.values["update"] == frame.values["kept:update"] == update
+        np.testing.assert_array_equal(frame.arrays["kept:weights"], alone.frame().arrays["weights"])
+    assert (pair.picture().arrays["weights"] != frame.arrays["kept:weights"]).any()
+    assert pair.adopt(NetworkRoom(example=5))
+
+
 def test_full_batch_is_within_reach() -> None:
     run = begin(NetworkRoom(batch=500))
     assert run.batch == run.rows == 250
@@ -212,7 +274,8 @@ def test_features_are_those_named() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [({"layers": "4,x"}, "layers are"), ({"layers": "1,1,1,1,1,1,1"}, "layers are"), ({"layers": "33"}, "layers are"),
-     ({"features": ""}, "needs a feature"), ({"features": "x,z"}, 'called "z"')],
+     ({"features": ""}, "needs a feature"), ({"features": "x,z"}, 'called "z"'), ({"given": "0:1"}, "set by hand"),
+     ({"given": "0=nan"}, "set by hand"), ({"given": "-1=2"}, "set by hand")],
 )  # fmt: skip
 def test_what_cannot_be_built_is_one_sentence(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):

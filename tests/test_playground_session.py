@@ -50,6 +50,10 @@ def clocks() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "playground clock"]
 
 
+def beside() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "playground beside"]
+
+
 def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
     began = time.monotonic()
     while not holds():
@@ -122,6 +126,56 @@ def test_new_settings_begin_again_and_the_old_clock_ends(page: Page) -> None:
     assert len(page.of("frame")) == count
 
 
+def test_to_look_elsewhere_goes_on_playing(page: Page) -> None:
+    page.ask("open", 1, state={"rate": 0.01})
+    page.ask("step", 2, count=20)
+    page.ask("set", 3, state={"rate": 0.01, "example": 9})
+    content, _ = page.last("picture")
+    assert (content["id"], content["update"]) == (3, 20)
+    page.ask("step", 4)
+    assert page.of("frame")[-1]["id"] == 3
+    page.ask("set", 5, state={"rate": 0.02, "example": 9})
+    assert page.of("picture")[-1]["update"] == 0
+
+
+def test_a_run_is_kept_beside_and_both_go_together(page: Page) -> None:
+    page.ask("open", 1, state={"rate": 0.3}, kept={"rate": 0.03})
+    page.ask("step", 2, count=12)
+    content, arrays = page.last("frame")
+    assert content["kept:update"] == content["update"] == 12
+    assert (arrays["kept:weights"] != arrays["weights"]).any()
+    page.ask("set", 3, state={"rate": 0.3})
+    assert "kept:update" not in page.of("picture")[-1]
+    page.ask("set", 4, state={}, kept={"rate": -1})
+    assert "rate must be" in page.of("error")[-1]["message"]
+
+
+def test_a_map_is_drawn_beside_what_is_played(page: Page) -> None:
+    page.ask("open", 1, state={"layers": ""})
+    page.ask("sweep", 2, updates=64)
+    page.ask("play", 3, speed=500)
+    wait_until(lambda: any(each["done"] for each in page.of("sweep")), 60)
+    content, arrays = page.last("sweep")
+    assert content["id"] == 2
+    assert arrays["losses"].shape == (arrays["batches"].size, arrays["rates"].size)
+    assert np.isfinite(arrays["losses"][:, 0]).all()
+    assert page.of("frame")[-1]["update"] > 0
+    wait_until(lambda: not beside())
+
+
+def test_a_map_ends_with_its_room_and_goes_on_with_new_settings(page: Page) -> None:
+    page.ask("open", 1)
+    page.ask("sweep", 2, updates=5000)
+    page.ask("set", 3, state={"rate": 0.1})
+    assert beside()
+    page.ask("stop", 4)
+    wait_until(lambda: not beside(), 20)
+    page.ask("sweep", 5, updates=5000)
+    page.ask("open", 6, "one-weight")
+    wait_until(lambda: not beside(), 20)
+    assert not [each for each in page.of("sweep") if each["done"]]
+
+
 def test_closing_ends_what_runs(page: Page) -> None:
     page.ask("open")
     page.ask("play", speed=1000)
@@ -146,6 +200,8 @@ def test_closing_ends_what_runs(page: Page) -> None:
         ({"do": "play", "room": "network", "id": 1, "speed": "fast"}, "speed"),
         ({"do": "step", "room": "network", "id": 1, "count": 0}, "count"),
         ({"do": "seek", "room": "network", "id": 1, "update": -4}, "update"),
+        ({"do": "sweep", "room": "network", "id": 1, "updates": 5001}, "at most 5,000"),
+        ({"do": "sweep", "room": "network", "id": 1, "updates": 0}, "updates must be"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_answered_and_the_room_goes_on(page: Page, message: dict[str, Any], words: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from downslope.playground.limits import FRAMES_A_SECOND, PLAYING_SECONDS, UPDATES_A_SECOND
 from downslope.playground.rooms import Running
@@ -43,6 +44,19 @@ class Clock:
         """Return all that the room shows."""
         with self._changed:
             return self._running.picture()
+
+    def adopt(self, settings: Any, tell: Tell) -> bool:
+        """Take settings that begin nothing anew, and whom to tell from now on; False where they would."""
+        with self._changed:
+            if self._stopped or not self._running.adopt(settings):
+                return False
+            self._tell = tell
+            return True
+
+    def sweep(self, updates: int) -> Iterator[Picture]:
+        """Return the map of many settings; see ``Running``."""
+        with self._changed:
+            return self._running.sweep(updates)
 
     def play(self, speed: float) -> None:
         """Play at so many updates a second, as far as the machine gives them."""

@@ -33,3 +33,7 @@ FIT_SECONDS = 120.0
 """Longest fit of one's own table."""
 SHOWN_ROWS = 1000
 """Rows of two columns of one's own in an instant room, where every drag goes over all of them."""
+SWEEP_UPDATES = 5000
+"""Updates of each training of a map of learning rates by batch sizes, at most."""
+SWEEP_SECONDS = 90.0
+"""Longest that such a map is worked on."""

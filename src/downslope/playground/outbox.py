@@ -8,7 +8,7 @@ from collections import deque
 
 from downslope.playground.wire import Message
 
-NEWEST = ("picture", "frame", "clock", "progress")
+NEWEST = ("picture", "frame", "clock", "progress", "sweep")
 """Kinds of which a newer message takes the place of an older one that has not been sent."""
 KEPT = 32
 """Messages of other kinds that wait at most; the oldest goes first."""

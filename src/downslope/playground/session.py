@@ -13,8 +13,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from downslope.errors import DownslopeError, InputError, nearest
+from downslope.playground.beside import Beside
 from downslope.playground.clock import Clock
+from downslope.playground.limits import SWEEP_UPDATES
 from downslope.playground.rooms import Kept, Room, rooms
+from downslope.playground.rooms.pair import Pair
 from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import settings_from
 from downslope.types import JsonValue
@@ -33,6 +36,8 @@ class Session:
         self._kept: Kept | None = None
         self._room: Room | None = None
         self._clock: Clock | None = None
+        self._kept_settings: Any = None
+        self._beside: Beside | None = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -58,7 +63,8 @@ class Session:
         asked: dict[str, Callable[[dict[str, JsonValue]], None]] = {
             "open": self._open, "set": self._set, "play": self._play, "pause": self._pause, "step": self._step,
             "back": self._back, "reset": self._reset, "seek": self._seek, "close": self._close,
-            **dict.fromkeys(("upload", "fit", "stop", "download"), lambda told: self._hand_over(told, buffers)),
+            "sweep": self._sweep, "stop": lambda told: self._stop(told, buffers),
+            **dict.fromkeys(("upload", "fit", "download"), lambda told: self._hand_over(told, buffers)),
         }  # fmt: skip
         name = content.get("do")
         if not isinstance(name, str) or name not in asked:
@@ -92,12 +98,52 @@ class Session:
             self._leave()
             self._room = room
         else:
-            begin = cast("Any", room.begin)
-            clock = Clock(begin(settings), lambda kind, told: self._tell(kind, room.name, told, number))
-            picture = clock.picture()
-            self._leave()
-            self._room, self._clock = room, clock
+            picture = self._run(room, number, settings, content)
         self._tell("picture", room.name, picture, number)
+
+    def _run(self, room: Room, number: int, settings: Any, content: dict[str, JsonValue]) -> Picture:
+        """Return the picture of a running room, begun anew unless the settings only look elsewhere."""
+        kept: Any = content.get("kept")
+        kept = None if kept is None else settings_from(cast("Any", room.settings), kept)
+
+        def tell(kind: str, told: Picture) -> None:
+            self._tell(kind, room.name, told, number)
+
+        here = self._clock if room is self._room and kept == self._kept_settings else None
+        if here is not None and here.adopt(settings, tell):
+            return here.picture()
+        begin = cast("Any", room.begin)
+        running = begin(settings) if kept is None else Pair(begin(settings), begin(kept))
+        clock = Clock(running, tell)
+        picture = clock.picture()
+        beside = self._beside if room is self._room else None
+        self._leave(beside)
+        self._room, self._clock, self._kept_settings = room, clock, kept
+        return picture
+
+    def _sweep(self, content: dict[str, JsonValue]) -> None:
+        """Begin to draw the map of many settings beside what is played; the one before it ends."""
+        room, clock, number = self._here(content), self._clock_of(content), cast("int", content["id"])
+        updates = _count(content, "updates")
+        if updates > SWEEP_UPDATES:
+            message = f"updates of a map must be at most {SWEEP_UPDATES:,}"
+            raise InputError(message)
+        self._stop_beside()
+        self._beside = Beside(
+            clock.sweep(updates), lambda told: self._tell("sweep", room.name, told, number),
+            lambda sentence: self._tell_error(room.name, number, sentence),
+        )  # fmt: skip
+
+    def _stop_beside(self) -> None:
+        beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.stop()
+
+    def _stop(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
+        if self._here(content) and self._clock is not None:
+            self._stop_beside()
+        else:
+            self._hand_over(content, buffers)
 
     def _keep(self, room: Room, number: int, settings: Any) -> Picture:
         """Return the picture of a room that keeps a table, the same room where it is open already."""
@@ -159,10 +205,13 @@ class Session:
         del content
         self._leave()
 
-    def _leave(self) -> None:
+    def _leave(self, but: Beside | None = None) -> None:
+        """End what runs, but for work beside that is to go on."""
         with self._lock:
             clock, self._clock, self._room = self._clock, None, None
             kept, self._kept = self._kept, None
+        if self._beside is not but:
+            self._stop_beside()
         if clock is not None:
             clock.stop()
         if kept is not None:

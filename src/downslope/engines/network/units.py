@@ -9,15 +9,18 @@ The slope of the loss by a unit's output is what back-propagation passes through
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
 
-from downslope.engines.network.inputs import Data, batch_of
-from downslope.engines.network.loop import BatchLoss, Tree
+from downslope.engines.network.inputs import Data, batch_of, squared_weights
+from downslope.engines.network.loop import BatchLoss, State, Tree
 from downslope.engines.network.losses import example_losses
 from downslope.losses import Loss
 from downslope.models.network.layers import ACTIVATIONS, Batch, Network
@@ -63,15 +66,44 @@ class Look:
         return jax.device_get(self._seen(weights, mesh, train, test, jnp.int32(row)))
 
 
-def penalised(loss: BatchLoss, l1: float) -> BatchLoss:
-    """Return a loss with ``l1`` times the sum of the sizes of all matrices of weights added; biases go free."""
+def penalised(loss: BatchLoss) -> BatchLoss:
+    """Return a loss with penalties on all matrices of weights added; biases go free.
+
+    The statistics of a state are here (l1, l2), so that another penalty needs no other program: l1 times the sum of
+    the sizes of the weights, and ``l2 / 2`` times the sum of their squares.
+    """
 
     def of(weights: Tree, statistics: Tree, data: Tree, rows: Array, counted: Array, key: Array) -> Any:
-        value, statistics = loss(weights, statistics, data, rows, counted, key)
+        l1, l2 = statistics
+        value, _ = loss(weights, (), data, rows, counted, key)
         sizes = [jnp.abs(leaf).sum() for leaf in jax.tree.leaves(weights) if leaf.ndim > 1]
-        return value + l1 * jnp.asarray(sum(sizes)), statistics
+        return value + l1 * jnp.asarray(sum(sizes)) + 0.5 * l2 * squared_weights(weights), statistics
 
     return of
+
+
+class LaneLosses:
+    """Mean losses of several networks of one shape on some examples, compiled once for each number of them."""
+
+    def __init__(self, rest: Tree, loss: Loss, settle: Callable[[Tree, Tree], Tree]) -> None:
+        """Take what is not learned of the network, its loss of one score an example, and which weights to judge.
+
+        settle: (memory of the rule, weights) -> the weights to judge.
+        """
+        self._losses = jax.jit(jax.vmap(partial(_lane_losses, rest, loss, settle), in_axes=(0, 0, None, None)))
+
+    def __call__(self, state: State, train: Data, test: Data) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the losses (lanes,) on both."""
+        return jax.device_get(self._losses(state.rule, state.weights, train, test))
+
+
+def _lane_losses(
+    rest: Tree, loss: Loss, settle: Callable[[Tree, Tree], Tree], memory: Tree, weights: Tree, train: Data, test: Data
+) -> tuple[Array, Array]:
+    settled = settle(memory, weights)
+    scores = (_outputs(rest, settled, _all(data))[-1] for data in (train, test))
+    first, second = (_judged(loss, each, data).loss for each, data in zip(scores, (train, test), strict=True))
+    return first, second
 
 
 def copied(tree: Tree) -> Tree:
@@ -79,11 +111,26 @@ def copied(tree: Tree) -> Tree:
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
 
 
+def with_numbers(weights: Tree, numbers: Mapping[int, float]) -> Tree:
+    """Return weights with some numbers put in, by their places in ``flat``; raises IndexError where there is none."""
+    whole = np.array(flat(weights))
+    for place, number in numbers.items():
+        whole[place] = number
+    parts: list[Any] = []
+    for part in _parts(weights):
+        parts.append(jnp.asarray(whole[: part.size].reshape(part.shape)))
+        whole = whole[part.size :]
+    return eqx.tree_at(_parts, weights, parts)
+
+
 def flat(weights: Tree) -> Array:
     """Return weights as one vector: of each layer its matrix (inputs, units), row by row, and its biases."""
-    network: Network = weights
+    return jnp.concatenate([part.ravel() for part in _parts(weights)])
+
+
+def _parts(network: Network) -> list[Any]:
     layers: list[Any] = [*(each.layer for each in network.hidden), network.last]
-    return jnp.concatenate([part for each in layers for part in (each.weight.ravel(), each.bias)])
+    return [part for each in layers for part in (each.weight, each.bias)]
 
 
 def _outputs(rest: Tree, weights: Tree, batch: Batch, nudges: list[Array] | None = None) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -11,12 +11,12 @@ from downslope.playground.rooms.picture import Picture
 
 
 class Running(Protocol):
-    """A room that runs by a clock: it takes updates forth and back, and tells what changed.
+    """A room that runs by a clock: it takes updates forth and back, and tells what changed."""
 
-    update: where it stands.
-    """
-
-    update: int
+    @property
+    def update(self) -> int:
+        """Where it stands."""
+        ...
 
     @property
     def last(self) -> int:
@@ -37,6 +37,17 @@ class Running(Protocol):
 
     def seek(self, update: int) -> None:
         """Go to an update that was or will be, on the same way."""
+        ...
+
+    def adopt(self, settings: Any) -> bool:
+        """Take settings that begin nothing anew, where these are such, and say so."""
+        ...
+
+    def sweep(self, updates: int) -> Iterator[Picture]:
+        """Return the map of many settings from the same start, again and again as more of it is known.
+
+        Each picture has ``done``. It is taken in a thread of its own, while the room goes on.
+        """
         ...
 
 

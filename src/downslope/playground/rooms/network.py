@@ -1,160 +1,55 @@
 """A small network at work: every update by the loop that trains all networks, every unit seen as it learns.
 
-Programs are compiled once for a shape of network, a rule and a batch size, and kept; rates, data and starts change
-without compiling. To go back, the state is kept now and then and the updates from there are taken again, which gives
-the same bits: an update depends on its number alone.
+To go back, the state is kept now and then and the updates from there are taken again, which gives the same bits: an
+update depends on its number alone.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.batches import order
-from downslope.errors import OptionError, nearest
+from downslope.playground.rooms.network_code import code
+from downslope.playground.rooms.network_machine import (
+    LAYERS,
+    STEPS,
+    UNITS,
+    Batches,
+    Shape,
+    given_of,
+    hidden_of,
+    machine,
+    names_of,
+    starting_weights,
+)
+from downslope.playground.rooms.network_settings import LOOKS, NetworkRoom
+from downslope.playground.rooms.network_sweep import swept
 from downslope.playground.rooms.picture import Picture, Sentence, say
-from downslope.playground.rooms.points import CLASSES, COUNT, FEATURES, NUMBERS, SIDE, features_of, points_of
-from downslope.playground.rooms.table import SEEDS, choice, number, text, whole
-from downslope.records.spec import ACTIVATIONS, NETWORK_RULES, RULES, STARTS
-from downslope.types import Indices, Matrix
+from downslope.playground.rooms.points import COUNT, SIDE, features_of, points_of
+from downslope.types import Matrix
 
 if TYPE_CHECKING:
     from downslope.engines.network.inputs import Data
-    from downslope.engines.network.loop import Program, State
-    from downslope.engines.network.rules import Rule
-    from downslope.engines.network.units import Look, Seen
+    from downslope.engines.network.loop import State
+    from downslope.engines.network.units import Seen
 
 MESH = 40
 """Points a side of the mesh that units are drawn over."""
-LAYERS, UNITS = 6, 32
-"""Hidden layers, and units of each, at most."""
 MOST_UPDATES = 1_000_000
-STEPS = 64
-"""Updates in one call of a program."""
 KEPT, FIRST_EVERY = 64, 500
 """States that are kept to go back to, and updates between two of them at first; more where the run is longer."""
 CURVE = 400
 """Points of the loss curve; every second goes where there are more."""
 EXPLODED = 1e3
 """A batch's loss so many times the size of the start's, or of 1, above the start ends a run: the engine's own bound."""
-PROGRAMS = 24
-"""Shapes of networks whose programs are kept."""
-
-
-@dataclass(frozen=True)
-class NetworkRoom:
-    """The settings of the room.
-
-    share: of the points that are trained on. features: names with commas. layers: units of each hidden layer with
-    commas, empty for none. batch: examples an update; as many as there are is full batch. example: the training
-    example whose way through the network is shown.
-    """
-
-    data: str = choice("circle", (*CLASSES, *NUMBERS), "d")
-    noise: float = number(0.0, 0.0, 0.5, "z")
-    share: float = number(0.5, 0.1, 0.9, "p")
-    data_seed: int = whole(0, 0, SEEDS, "ds")
-    features: str = text("x,y", 40, "i")
-    layers: str = text("4,2", 40, "h")
-    activation: str = choice("tanh", ACTIVATIONS, "a")
-    start: str = choice("glorot", STARTS, "w")
-    start_seed: int = whole(0, 0, SEEDS, "ws")
-    rule: str = choice("plain", RULES + NETWORK_RULES, "o")
-    rate: float = number(0.03, 1e-6, 100.0, "r", log=True)
-    momentum: float = number(0.9, 0.0, 0.999, "m")
-    batch: int = whole(10, 1, COUNT, "b", log=True)
-    l1: float = number(0.0, 0.0, 10.0, "l1")
-    l2: float = number(0.0, 0.0, 10.0, "l2")
-    example: int = whole(0, 0, COUNT - 1, "x")
-
-    @property
-    def classifies(self) -> bool:
-        """True where the points have classes."""
-        return self.data in CLASSES
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What programs are compiled for."""
-
-    inputs: int
-    hidden: tuple[int, ...]
-    activation: str
-    classifies: bool
-    rule: str
-    momentum: float
-    batch: int
-    l1: float
-    l2: float
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The programs of one shape. rest: what is not learned of its networks."""
-
-    program: Program
-    look: Look
-    rule: Rule
-    rest: Any
-
-
-def hidden_of(layers: str) -> tuple[int, ...]:
-    """Return the units of the hidden layers; raises OptionError."""
-    parts = [each.strip() for each in layers.split(",") if each.strip()]
-    good = all(each.isdecimal() and 1 <= int(each) <= UNITS for each in parts)
-    if not good or len(parts) > LAYERS:
-        message = f"layers are at most {LAYERS} numbers from 1 to {UNITS} with commas, such as 4,2, not {layers!r}"
-        raise OptionError(message)
-    return tuple(int(each) for each in parts)
-
-
-def names_of(features: str) -> tuple[str, ...]:
-    """Return the features asked for, each once; raises OptionError."""
-    names = tuple(dict.fromkeys(each.strip() for each in features.split(",") if each.strip()))
-    for name in names:
-        if name not in FEATURES:
-            message = f'there is no feature called "{name}"{nearest(name, FEATURES)}'
-            raise OptionError(message)
-    if not names:
-        message = f"a network needs a feature: {', '.join(FEATURES)}"
-        raise OptionError(message)
-    return names
-
-
-@lru_cache(maxsize=PROGRAMS)
-def machine(shape: Shape) -> Machine:
-    """Return the programs of a shape, compiled when they are first used."""
-    from downslope.engines.network.caching import keep_programs
-    from downslope.engines.network.inputs import batch_loss, parts_of
-    from downslope.engines.network.loop import Program
-    from downslope.engines.network.rules import rule_of
-    from downslope.engines.network.units import Look, penalised
-    from downslope.losses import make_loss
-
-    keep_programs()
-    _, rest = parts_of(_network(shape, "zeros", 0))
-    loss = make_loss("log" if shape.classifies else "squared")
-    trained = batch_loss(rest, loss, shape.l2)
-    rule = rule_of(shape.rule, shape.momentum, None)
-    # The limit for a batch's loss is set by the room, which knows the start.
-    program = Program(penalised(trained, shape.l1) if shape.l1 else trained, rule, shape.batch, STEPS, math.inf)
-    return Machine(program, Look(rest, loss), rule, rest)
-
-
-def _network(shape: Shape, start: str, seed: int) -> Any:
-    from downslope.models.network.grammar import Architecture
-    from downslope.models.network.layers import build_network
-
-    kind = "mlp" if shape.hidden else "linear"
-    architecture = Architecture(kind, hidden=shape.hidden, activation=shape.activation, start=start)
-    key: Any = np.array([0, seed], np.uint32)
-    return build_network(architecture, (shape.inputs,), 1, key)
+OVERFIT = 1.1
+"""Times the least test loss so far, above which more of the same is overfitting where the training loss is lower."""
 
 
 class Training:
@@ -162,26 +57,26 @@ class Training:
 
     def __init__(self, settings: NetworkRoom) -> None:
         """Draw the points and place the network at its start; raises OptionError."""
-        from downslope.engines.network.inputs import parts_of
-
         self.settings = settings
         self.names, hidden = names_of(settings.features), hidden_of(settings.layers)
         self._place_points()
         self.batch = min(settings.batch, self.rows)
-        self.an_epoch = self.rows // self.batch
-        shape = Shape(
+        self._batches = Batches(self.rows, self.batch, settings.data_seed)
+        self.an_epoch = self._batches.an_epoch
+        self.shape = Shape(
             len(self.names), hidden, settings.activation, settings.classifies, settings.rule, settings.momentum,
-            self.batch, settings.l1, settings.l2,
+            self.batch,
         )  # fmt: skip
-        self.hidden, self._machine = hidden, machine(shape)
-        weights, _ = parts_of(_network(shape, settings.start, settings.start_seed))
+        self.given = given_of(settings.given, self.shape.weights)
+        self.hidden, self._machine = hidden, machine(self.shape)
+        weights = starting_weights(self.shape, settings.start, settings.start_seed, self.given)
         self.update, self.diverged_at = 0, -1
         self._warm(weights)
         self._state: State = self._first(weights)
         self._kept: dict[int, State] = {}
         self._every = FIRST_EVERY
-        self._order: tuple[int, Indices] = (-1, np.empty(0, np.int32))
         self._seen = self._look()
+        self._before = 0, float(self._seen.train.loss)
         self._limit = self._ceiling()
         self.curve: list[tuple[int, float, float]] = []
         self._note()
@@ -210,9 +105,8 @@ class Training:
         self._mesh = placed(mesh, np.zeros(MESH * MESH))
 
     def _first(self, weights: Any) -> State:
-        from downslope.engines.network.loop import first_state
-
-        return first_state(weights, self._machine.rule, (), self.settings.data_seed, keep_good=False)
+        settings = self.settings
+        return self._machine.first(weights, (settings.l1, settings.l2), settings.data_seed)
 
     def _warm(self, weights: Any) -> None:
         """Have the program compiled before the room is played: one update, whose outcome is dropped."""
@@ -226,6 +120,7 @@ class Training:
 
     def advance(self, count: int) -> None:
         """Take so many updates; a network that has diverged goes back to its last good weights, and takes no more."""
+        self._before = self.update, float(self._seen.train.loss)
         goal = min(self.update + count, self.last)
         while self.update < goal and self.diverged_at < 0:
             until = self.update - self.update % self._every + self._every
@@ -259,7 +154,9 @@ class Training:
     def _take(self, count: int) -> NDArray[np.float32]:
         """Take so many updates, and return the losses of their batches."""
         rates = np.full(count, self.settings.rate, np.float32)
-        self._state, chunk = self._machine.program.advance(self._state, self._train, self._rows(count), rates)
+        self._state, chunk = self._machine.program.advance(
+            self._state, self._train, self._batches.of(self.update, count), rates
+        )
         self.update += count
         return chunk.losses
 
@@ -269,18 +166,21 @@ class Training:
             self._every *= 2
             self._kept = {update: state for update, state in self._kept.items() if update % self._every == 0}
 
-    def _rows(self, count: int) -> Indices:
-        """Return the rows of the next updates: of each epoch's new order of all, as far as whole batches go."""
-        parts: list[Any] = []
-        update, left = self.update, count
-        while left:
-            epoch, within = divmod(update, self.an_epoch)
-            if epoch != self._order[0]:
-                self._order = epoch, order(self.rows, self.settings.data_seed, epoch)
-            here = min(left, self.an_epoch - within)
-            parts.append(self._order[1][within * self.batch : (within + here) * self.batch])
-            update, left = update + here, left - here
-        return np.concatenate(parts)
+    def adopt(self, settings: NetworkRoom) -> bool:
+        """Take settings that only look elsewhere, and say whether these are such."""
+        looks = {name: getattr(settings, name) for name in LOOKS}
+        if replace(self.settings, **looks) != settings:
+            return False
+        self.settings = settings
+        self._seen = self._look()
+        return True
+
+    def sweep(self, updates: int) -> Iterator[Picture]:
+        """Return the map of learning rates by batch sizes from the same start, as far as it is known, again and again.
+
+        Meant to be taken in a thread of its own, while the room goes on.
+        """
+        return swept(self.shape, self.settings, self.given, (self._train, self._test), updates)
 
     def seek(self, update: int) -> None:
         """Go to an update on the same way: from the nearest state before it that is kept, forth."""
@@ -318,7 +218,8 @@ class Training:
         values: dict[str, Any] = {
             "features": list(self.names), "layers": list(self.hidden), "classifies": self.settings.classifies,
             "box": [[-SIDE, SIDE], [-SIDE, SIDE]], "rows": self.rows, "batch": self.batch, "an_epoch": self.an_epoch,
-            "last": self.last, **frame.values,
+            "last": self.last, "limits": [LAYERS, UNITS],
+            "code": code(self.settings, self.names, self.hidden, self.rows, self.batch, self.given), **frame.values,
         }  # fmt: skip
         points = {"train_points": self.points[: self.rows], "test_points": self.points[self.rows :]}
         return Picture(values, {**points, **frame.arrays})
@@ -342,15 +243,31 @@ class Training:
         return Picture(values, arrays)
 
     def _sentences(self) -> list[Sentence]:
-        told: list[Sentence] = []
         if self.diverged_at >= 0:
-            told.append(say("network-diverged", update=self.diverged_at, rate=self.settings.rate))
+            return [say("network-diverged", update=self.diverged_at, rate=self.settings.rate)]
+        told = [self._what_happened()] if self.update else []
+        lowest = min(self.curve, key=lambda point: point[2])
+        update, loss, test = self.curve[-1]
+        if test > OVERFIT * lowest[2] and loss < lowest[1]:
+            told.append(say("network-overfits", update=lowest[0], lowest=lowest[2], test_loss=test))
         dead = int(self._seen.dead.sum())
         if dead:
             told.append(say("network-dead", units=dead, of=int(sum(self.hidden))))
-        if self.update and self._stands_still():
+        if update and self._stands_still():
             told.append(say("network-same", start=self.settings.start))
         return told
+
+    def _what_happened(self) -> Sentence:
+        """Return the sentence of the last update where one was taken, else that of where things stand."""
+        seen, (before, loss) = self._seen, self._before
+        now = float(seen.train.loss)
+        if self.update == before + 1:
+            key = "network-step-lower" if now < loss else "network-step-higher"
+            return say(key, update=self.update, before=loss, loss=now, batch=self.batch)
+        facts = {"update": self.update, "loss": now, "test_loss": float(seen.test.loss)}
+        if not self.settings.classifies:
+            return say("network-stands", **facts)
+        return say("network-tells", **facts, right=float(seen.train.right), test_right=float(seen.test.right))
 
     def _stands_still(self) -> bool:
         """Say whether a start that makes all units of a layer alike has kept them so."""
