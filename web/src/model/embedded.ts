@@ -1,13 +1,18 @@
 import type { Answer, Heard, Message, Model } from "./model";
 
-/** What a page that nobody answers brings along: answers, with their buffers in base64, and what the host says first. */
+/**
+ * What a page that nobody answers brings along: answers, with their buffers (in base64 where the page is text), and what
+ * the host says first: `room`, `state`, `language`.
+ */
 export interface Embedded {
   known?: Record<string, unknown>;
-  answers: { answer: Answer; buffers: string[] }[];
+  answers: { answer: Answer; buffers: (string | DataView)[] }[];
 }
 
-function bytes(text: string): DataView {
-  const letters = atob(text);
+/** A buffer as numbers are read from it. */
+export function bytes(held: string | DataView): DataView {
+  if (typeof held !== "string") return held;
+  const letters = atob(held);
   return new DataView(Uint8Array.from(letters, (letter) => letter.charCodeAt(0)).buffer);
 }
 

@@ -16,8 +16,12 @@ export class Speech {
     return languages[this.language].words;
   }
 
+  get locale(): string {
+    return languages[this.language].locale;
+  }
+
   figure(value: number | null | undefined, digits?: number): string {
-    return figure(value, languages[this.language].locale, digits);
+    return figure(value, this.locale, digits);
   }
 
   fill(text: string, values: Record<string, unknown>): string {
@@ -25,7 +29,7 @@ export class Speech {
   }
 
   percent(share: number): string {
-    return percent(share, languages[this.language].locale);
+    return percent(share, this.locale);
   }
 
   choice(name: string): string {

@@ -1,6 +1,7 @@
 /** Every word in English; `zh.ts` has the same keys, as its type demands. Values stand in braces. */
 
 import { joined } from "./joined";
+import { run } from "./run";
 
 const written = {
   ui: {
@@ -239,5 +240,5 @@ const written = {
 
 /** The words of this file; those of an area stand in a file of its own, in both languages. */
 export type Written = typeof written;
-export const en = joined(written);
+export const en = joined(written, run.en);
 export type Words = typeof en;

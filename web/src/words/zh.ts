@@ -2,6 +2,7 @@
 
 import type { Words, Written } from "./en";
 import { joined } from "./joined";
+import { run } from "./run";
 
 const written: Written = {
   ui: {
@@ -232,4 +233,4 @@ const written: Written = {
   },
 };
 
-export const zh: Words = joined(written);
+export const zh: Words = joined(written, run.zh);

@@ -1,0 +1,60 @@
+/** How what a page holds is put into words. */
+
+import type { Speech } from "../shell/speech.svelte";
+import type { Said } from "./reading";
+
+/** A sentence in the language of the page where it has both, as a sentence: with a capital, and a full stop. */
+export function told(said: Speech, sentence: Said): string {
+  const text = typeof sentence === "string" ? sentence : sentence[said.language];
+  if (!text) return "";
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…。！？]$/.test(whole)
+    ? whole
+    : `${whole}${typeof sentence !== "string" && said.language === "zh" ? "。" : "."}`;
+}
+
+/** A setting or a measurement in words. */
+export function shown(said: Speech, value: unknown): string {
+  if (Array.isArray(value)) return value.map((each) => shown(said, each)).join(", ");
+  if (typeof value === "number") return said.figure(value);
+  return value === null || value === undefined ? "–" : said.choice(String(value));
+}
+
+/** Seconds as a time span that is easy to read. */
+export function duration(said: Speech, seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return "–";
+  const unit = (name: string, value: number, digits: number) =>
+    new Intl.NumberFormat(said.locale, {
+      style: "unit",
+      unit: name,
+      unitDisplay: "short",
+      maximumSignificantDigits: digits,
+    }).format(value);
+  if (seconds < 1e-3) return unit("microsecond", seconds * 1e6, 3);
+  if (seconds < 1) return unit("millisecond", seconds * 1e3, 3);
+  if (seconds < 120) return unit("second", seconds, 3);
+  return seconds < 7200 ? unit("minute", seconds / 60, 3) : unit("hour", seconds / 3600, 3);
+}
+
+/** A score: a part of a whole in per cent, anything else as a figure. */
+export function scored(said: Speech, value: number | null, share: boolean): string {
+  if (value === null) return "–";
+  return share ? said.percent(value) : said.figure(value);
+}
+
+/** Points from two columns of numbers. */
+export function paired(xs: number[], ys: number[]): (readonly [number, number])[] {
+  return xs.map((x, index) => [x, ys[index] ?? Number.NaN] as const);
+}
+
+/** The last number that is finite, NaN where there is none. */
+export function lastKnown(values: number[]): number {
+  return values.findLast(Number.isFinite) ?? Number.NaN;
+}
+
+/** Whether a logarithmic axis shows more than a straight one: all above zero, over a factor of ten at least. */
+export function wide(values: number[]): boolean {
+  const known = values.filter(Number.isFinite);
+  const least = Math.min(...known);
+  return known.length > 1 && least > 0 && Math.max(...known) / least >= 10;
+}
