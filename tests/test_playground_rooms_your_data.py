@@ -1,4 +1,4 @@
-"""The room of one's own data: every kind of file as bytes, a fit watched and stopped, and what is taken away."""
+"""The room of one's own data: a table in pieces, a fit watched and stopped, and what is taken away."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 import pytest
 
-from downslope.errors import SourceError
-from downslope.playground import uploads
 from downslope.playground.limits import PIECE_BYTES
 from downslope.playground.session import Session
-from downslope.playground.uploads import Upload, table_of
 
 ROOM = "your-data"
 
@@ -42,16 +39,6 @@ def as_csv(table: pa.Table) -> bytes:
 def as_parquet(table: pa.Table) -> bytes:
     packed = io.BytesIO()
     parquet.write_table(table, packed)
-    return packed.getvalue()
-
-
-def as_workbook(sheet: str, shared: str = "") -> bytes:
-    """Return a workbook of one sheet, as small as ECMA-376 allows."""
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{sheet}</sheetData></worksheet>")
-        archive.writestr("xl/sharedStrings.xml", f"<sst {space}>{shared}</sst>")
     return packed.getvalue()
 
 
@@ -90,78 +77,6 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
     while not holds():
         assert time.monotonic() - began < seconds
         time.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    ("whole", "kind"),
-    [
-        (as_csv(sample(20)), "csv"), (as_csv(sample(20)).replace(b",", b"\t"), "tsv"),
-        (as_csv(sample(20)).replace(b",", b";"), "csv"), (as_parquet(sample(20)), "parquet"),
-        (as_csv(sample(20)).decode().encode("utf-16"), "csv"),
-    ],
-)  # fmt: skip
-def test_a_table_is_read_from_its_bytes(whole: bytes, kind: str) -> None:
-    table = table_of(whole, kind)
-    assert table.column_names == ["x", "kind", "y"]
-    np.testing.assert_allclose(table["y"].to_numpy(), sample(20)["y"].to_numpy())
-    assert table["kind"].to_pylist() == sample(20)["kind"].to_pylist()
-
-
-def test_text_in_chinese_encodings_is_read() -> None:
-    table = table_of("重量,油耗\n3.5,18\n".encode("gb18030"), "csv")
-    assert table.to_pydict() == {"重量": [3.5], "油耗": [18]}
-
-
-def test_the_first_sheet_of_a_workbook_is_read() -> None:
-    sheet = (
-        '<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is><t>y</t></is></c>'
-        '<c r="D1" t="str"><v>z</v></c></row>'
-        '<row><c r="A2"><v>1.5</v></c><c r="B2" t="s"><v>1</v></c><c r="D2" t="b"><v>1</v></c></row>'
-        '<row/><row><c r="A4"><v>2</v></c><c r="D4" t="b"><v>0</v></c></row>'
-    )
-    table = table_of(as_workbook(sheet, "<si><t>x</t></si><si><r><t>r</t></r><r><t>ed</t></r></si>"), "xlsx")
-    assert table.to_pydict() == {"x": [1.5, 2.0], "y": ["red", None], "column 3": [None, None], "z": [True, False]}
-
-
-@pytest.mark.parametrize(
-    ("whole", "kind", "words"),
-    [
-        (b"", "csv", "csv"), (b"a,b\n", "csv", "no rows"), (b"a,b\n1\n", "csv", "does not read"),
-        (b"PAR1", "parquet", "parquet"), (b"PK", "xlsx", "does not read"),
-        (as_workbook("<row>"), "xlsx", "does not read"), (as_workbook(""), "xlsx", "no rows"),
-        (as_workbook("<!DOCTYPE x>"), "xlsx", "unpacks"),
-    ],
-)  # fmt: skip
-def test_what_is_no_table_is_one_sentence(whole: bytes, kind: str, words: str) -> None:
-    with pytest.raises(SourceError, match=words):
-        table_of(whole, kind)
-
-
-def test_a_workbook_that_unpacks_too_far_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "SHEET_BYTES", 1000)
-    with pytest.raises(SourceError, match="unpacks to more"):
-        table_of(as_workbook("<row><c><v>1</v></c></row>" * 1000), "xlsx")
-
-
-def test_limits_of_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "ROWS", 10)
-    for kind, whole in (("csv", as_csv(sample(20))), ("parquet", as_parquet(sample(20)))):
-        with pytest.raises(SourceError, match=r"2[01] rows"):
-            table_of(whole, kind)
-    with pytest.raises(SourceError, match="200 MB"):
-        Upload("a.csv", 201 << 20)
-    with pytest.raises(SourceError, match="ends in"):
-        Upload("../../etc/passwd", 10)
-
-
-def test_tables_of_all_pages_together_are_limited() -> None:
-    held = [Upload("a.csv", 200 << 20) for _ in range(4)]
-    with pytest.raises(SourceError, match="other pages"):
-        Upload("a.csv", 1)
-    for each in held:
-        each.close()
-        each.close()
-    Upload("a.csv", 1).close()
 
 
 def test_a_table_comes_in_pieces(page: Page) -> None:
@@ -249,3 +164,25 @@ def test_a_table_of_the_command_line_is_there_from_the_beginning() -> None:
     session.receive({"do": "open", "room": ROOM, "id": 1, "state": {"target": "y"}}, [])
     assert (heard[-1]["is"], heard[-1]["table"]["name"], heard[-1]["table"]["rows"]) == ("picture", "sample.csv", 400)
     session.close()
+
+
+def test_a_table_stays_while_other_rooms_are_open_until_the_room_is_closed(page: Page) -> None:
+    page.bring(sample())
+    page.session.receive({"do": "open", "room": "one-weight", "id": 2}, [])
+    page.ask("fit")
+    assert "not open" in page.last("error")[0]["message"]
+    page.ask("open", state={"target": "y"})
+    assert page.last("picture")[0]["table"]["rows"] == 400
+    page.ask("close")
+    page.ask("open")
+    assert page.last("picture")[0]["table"] is None
+
+
+def test_a_table_that_cannot_be_read_leaves_the_one_that_was_there(page: Page) -> None:
+    page.bring(sample())
+    page.ask("upload", b"a,b\n1\n", name="wrong.csv")
+    assert "line 2 has 1 cells" in page.last("error")[0]["message"]
+    page.ask("download", what="table")
+    told, (whole,) = page.last("file")
+    assert (told["name"], told["id"]) == ("table.csv", 1)
+    assert csv.read_csv(io.BytesIO(whole)).num_rows == 400

@@ -10,7 +10,7 @@ PIECE_BYTES = 2 << 20
 """Longest piece of an upload."""
 UPLOAD_BYTES = 200 << 20
 """Largest table that is read from a page."""
-UPLOADS_BYTES = 800 << 20
+UPLOADS_BYTES = 2 << 30
 """Bytes of the tables of all pages together, so that many pages cannot fill the memory."""
 PENDING = 64
 """Messages of a page that may wait to be answered; a page that sends more is sent away."""
@@ -27,8 +27,12 @@ PLAYING_SECONDS = 3600.0
 """Longest that a room runs without a message from its page."""
 ROWS = 2_000_000
 """Rows of a table of one's own."""
+COLUMNS = 10_000
+"""Columns of a table of one's own."""
 CELLS = 50_000_000
 """Cells of a table of one's own."""
+TABLE_BYTES = 1 << 30
+"""Bytes of a table of one's own in memory."""
 FIT_SECONDS = 120.0
 """Longest fit of one's own table."""
 SHOWN_ROWS = 1000

@@ -1,48 +1,60 @@
 """A table's bytes as a page sends them: gathered piece by piece, and read without a file, a path or a query.
 
 The kind is told by the ending of the name, which serves for nothing else. CSV and TSV are read by PyArrow, Parquet too;
-of an Excel workbook the first sheet is read, from its XML (ECMA-376, part 1, section 18.3).
+workbooks have a file of their own.
 """
 
 from __future__ import annotations
 
+import csv
 import io
-import re
+import struct
 import threading
 import zipfile
-from collections.abc import Iterator
+import zlib
 from typing import Any
 from xml.etree import ElementTree
 
 from downslope.data.arrow import arrow
+from downslope.data.table import check_names
 from downslope.errors import SourceError
-from downslope.playground.limits import CELLS, PIECE_BYTES, ROWS, UPLOAD_BYTES, UPLOADS_BYTES
+from downslope.playground.limits import CELLS, COLUMNS, PIECE_BYTES, ROWS, TABLE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
+from downslope.playground.workbook import workbook_table
 
 KINDS = ("csv", "tsv", "xlsx", "parquet")
-SHEET_BYTES = 400 << 20
-"""Most bytes of a sheet once it is unpacked: a small archive may hold a huge one."""
-SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 BETWEEN = (",", ";", "\t", "|")
 """What may stand between the cells of a CSV."""
+BATCH_ROWS = 4096
+"""Rows of a Parquet file that are unpacked at once."""
+LOOKED_AT = 4096
+"""Bytes from the beginning of a text by which its encoding is told."""
 _held = {"bytes": 0}
 _lock = threading.Lock()
 
 
+def hold(more: int) -> None:
+    """Count bytes of tables of all pages together; raises SourceError where there are too many."""
+    with _lock:
+        if more > 0 and _held["bytes"] + more > UPLOADS_BYTES:
+            message = "other pages hold too many tables at the moment; close one, or try again later"
+            raise SourceError(message)
+        _held["bytes"] += more
+
+
 class Upload:
-    """The pieces of one table, in order."""
+    """The pieces of one table, in order, and then the table; its bytes count until it is closed."""
 
     def __init__(self, name: str, size: int) -> None:
         """Take the name and the whole size; raises SourceError for a kind that is not read, or for too many bytes."""
         self.kind = kind_of(name)
+        if size == 0:
+            message = "the file is empty; give one with a line of column names, and rows under it"
+            raise SourceError(message)
         if not 0 < size <= UPLOAD_BYTES:
             message = f"a table may have up to {UPLOAD_BYTES >> 20} MB here; fit a larger one with downslope fit"
             raise SourceError(message)
-        with _lock:
-            if _held["bytes"] + size > UPLOADS_BYTES:
-                message = "other pages hold too many tables at the moment; close one, or try again later"
-                raise SourceError(message)
-            _held["bytes"] += size
-        self.size, self._pieces, self.at, self._open = size, list[bytes](), 0, True
+        hold(size)
+        self.size, self._pieces, self.at, self._holds = size, list[bytes](), 0, size
 
     def add(self, at: int, piece: bytes) -> bool:
         """Add a piece; say whether it was the last. Raises SourceError for one out of order."""
@@ -56,16 +68,20 @@ class Upload:
     def table(self) -> Any:
         """Return what has come as a ``pyarrow.Table``, and give up the bytes; raises SourceError."""
         whole = b"".join(self._pieces)
-        self.close()
-        return table_of(whole, self.kind)
+        self._pieces = []
+        try:
+            table = table_of(whole, self.kind)
+            hold(table.nbytes - self._holds)
+        except BaseException:
+            self.close()
+            raise
+        self._holds = table.nbytes
+        return table
 
     def close(self) -> None:
-        """Give up the bytes; once is enough, and twice does no harm."""
-        with _lock:
-            if self._open:
-                _held["bytes"] -= self.size
-                self._open = False
-        self._pieces = []
+        """Give up what is held; once is enough, and twice does no harm."""
+        hold(-self._holds)
+        self._holds, self._pieces = 0, []
 
 
 def kind_of(name: str) -> str:
@@ -80,17 +96,20 @@ def kind_of(name: str) -> str:
 
 def table_of(whole: bytes, kind: str) -> Any:
     """Return bytes as a ``pyarrow.Table``; raises SourceError where they are none of that kind, or hold too much."""
-    pyarrow = arrow()
-    readers = {"parquet": _parquet, "xlsx": _workbook}
+    readers = {"parquet": _parquet, "xlsx": workbook_table}
     try:
         table = readers[kind](whole) if kind in readers else _text(whole, "\t" if kind == "tsv" else None)
-    except (pyarrow.ArrowException, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OSError) as error:
-        if isinstance(error, SourceError):
-            raise
+    except SourceError:
+        raise
+    except (
+        arrow().ArrowException, zipfile.BadZipFile, zlib.error, struct.error, ElementTree.ParseError, LookupError,
+        ValueError, ArithmeticError, OSError, EOFError, RuntimeError, csv.Error,
+    ) as error:  # fmt: skip
         why = str(error).strip().split("\n")[0].rstrip(".")[:200]
-        message = f"the file does not read as {kind}: {why}"
+        message = f"the file does not read as {kind}: {why or type(error).__name__}"
         raise SourceError(message) from None
     check_size(table.num_rows, table.num_columns)
+    check_names(table.column_names, "the table")
     return table
 
 
@@ -99,10 +118,10 @@ def check_size(rows: int, columns: int) -> None:
     if not rows or not columns:
         message = "the table has no rows; it needs a line of column names, and rows under it"
         raise SourceError(message)
-    if rows > ROWS or rows * columns > CELLS:
+    if rows > ROWS or columns > COLUMNS or rows * columns > CELLS:
         message = (
-            f"the table has {rows:,} rows of {columns:,} columns, and up to {ROWS:,} rows and {CELLS:,} cells are read "
-            "here; fit it with downslope fit"
+            f"the table has {rows:,} rows of {columns:,} columns, and up to {ROWS:,} rows, {COLUMNS:,} columns and "
+            f"{CELLS:,} cells are read here; fit it with downslope fit"
         )
         raise SourceError(message)
 
@@ -113,27 +132,76 @@ def _parquet(whole: bytes) -> Any:
     reader: Any = parquet
     file = reader.ParquetFile(arrow().BufferReader(whole))
     check_size(file.metadata.num_rows, file.metadata.num_columns)
-    return file.read()
+    batches, size = list[Any](), 0
+    for batch in file.iter_batches(BATCH_ROWS):  # a small file may hold few words, each many times over
+        size += batch.nbytes
+        if size > TABLE_BYTES:
+            message = f"the table unpacks to more than {TABLE_BYTES >> 20:,} MB; fit it with downslope fit"
+            raise SourceError(message)
+        batches.append(batch)
+    table = arrow().Table.from_batches(batches, file.schema_arrow)
+    table.validate(full=True)
+    return table.combine_chunks()
 
 
 def _text(whole: bytes, between: str | None) -> Any:
-    import pyarrow.csv as csv
+    import pyarrow.csv as arrow_csv
 
-    reader: Any = csv
-    text = _decoded(whole)
-    first = text.lstrip(b"\r\n").split(b"\n", 1)[0].decode("utf-8", "replace")
+    reader: Any = arrow_csv
+    text = _decoded(whole).lstrip(b"\r\n")
+    first = text.split(b"\n", 1)[0].split(b"\r", 1)[0].decode("utf-8", "replace")
     sign = between or max(BETWEEN, key=first.count)
     check_size(max(1, text.count(b"\n")), first.count(sign) + 1)
-    return reader.read_csv(
-        io.BytesIO(text), parse_options=reader.ParseOptions(delimiter=sign, newlines_in_values=True),
-        convert_options=reader.ConvertOptions(strings_can_be_null=True),
-    )  # fmt: skip
+    cells = next(csv.reader([first], delimiter=sign), list[str]())
+    unnamed = bool(cells) and all(map(_is_number, cells))
+    wrong: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        wrong.append(row)
+        return "error"
+
+    try:
+        table = reader.read_csv(
+            io.BytesIO(text),
+            read_options=reader.ReadOptions(autogenerate_column_names=unnamed),
+            parse_options=reader.ParseOptions(delimiter=sign, newlines_in_values=True, invalid_row_handler=refuse),
+            convert_options=reader.ConvertOptions(strings_can_be_null=True),
+        )
+    except arrow().ArrowInvalid:
+        if not wrong:
+            raise
+        raise SourceError(_ragged(wrong[0], text)) from None
+    if unnamed:
+        return table.rename_columns([f"column{index}" for index in range(table.num_columns)])
+    return table.rename_columns([name.strip() or f"column{index}" for index, name in enumerate(table.column_names)])
+
+
+def _ragged(row: Any, text: bytes) -> str:
+    """Say which line has more cells, or fewer, than there are columns."""
+    place = text.find(row.text.encode())
+    where = f"line {text.count(bytes([10]), 0, place) + 1}" if place >= 0 else "a line"
+    return (
+        f"{where} has {row.actual_columns:,} cells and the first line {row.expected_columns:,}; give every line as "
+        "many, and close every quote"
+    )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _decoded(whole: bytes) -> bytes:
     """Return text in UTF-8, whichever common encoding it came in."""
     for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
         if whole.startswith(mark):
+            return whole.decode(name, "replace").encode()
+    first = whole[:LOOKED_AT]
+    for place, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a mark: every other byte of plain text is zero
+        if len(first) > 1 and first[place::2].count(0) > len(first) / 4 > 4 * first[1 - place :: 2].count(0):
             return whole.decode(name, "replace").encode()
     try:
         whole.decode("utf-8")
@@ -143,90 +211,3 @@ def _decoded(whole: bytes) -> bytes:
         except UnicodeDecodeError:
             return whole.decode("cp1252", "replace").encode()
     return whole
-
-
-def _workbook(whole: bytes) -> Any:
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        names = archive.namelist()
-        sheets = sorted((each for each in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", each)), key=_number)
-        if not sheets:
-            message = "the workbook has no sheet"
-            raise SourceError(message)
-        shared = "xl/sharedStrings.xml"
-        words = _words(_part(archive, shared)) if shared in names else []
-        rows = list(_rows(_part(archive, sheets[0]), words))
-    if not rows:
-        check_size(0, 0)
-    width = max(map(len, rows))
-    check_size(len(rows), width)
-    columns = list(zip(*(each + [None] * (width - len(each)) for each in rows), strict=True))
-    return arrow().table({_heading(each[0], index): _values(each[1:]) for index, each in enumerate(columns)})
-
-
-def _number(name: str) -> int:
-    return int(re.sub(r"\D", "", name))
-
-
-def _part(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as file:
-        part = file.read(SHEET_BYTES + 1)
-    if len(part) > SHEET_BYTES or b"<!DOCTYPE" in part[:4096]:
-        message = "the workbook unpacks to more than is read here, or is not one that a spreadsheet writes"
-        raise SourceError(message)
-    return part
-
-
-def _words(part: bytes) -> list[str]:
-    """Return the shared strings of a workbook, in order."""
-    return ["".join(text.text or "" for text in each.iter(f"{SHEET}t")) for each in ElementTree.fromstring(part)]
-
-
-def _rows(part: bytes, words: list[str]) -> Iterator[list[Any]]:
-    for row in ElementTree.fromstring(part).iter(f"{SHEET}row"):
-        cells: list[Any] = []
-        for cell in row.iter(f"{SHEET}c"):
-            place = _column(cell.get("r", ""), len(cells))
-            cells += [None] * (place - len(cells))
-            cells.append(_value(cell, words))
-        if any(each is not None for each in cells):
-            yield cells
-
-
-def _column(reference: str, after: int) -> int:
-    """Return the column of a cell such as BC12, counted from 0; without a reference the next one."""
-    letters = re.match(r"[A-Z]{1,3}", reference)
-    place = 0
-    for letter in letters[0] if letters else "":
-        place = 26 * place + ord(letter) - ord("A") + 1
-    return max(place - 1, after) if letters else after
-
-
-def _value(cell: ElementTree.Element, words: list[str]) -> Any:
-    kind, told = cell.get("t", "n"), cell.find(f"{SHEET}v")
-    if kind == "inlineStr":
-        return "".join(text.text or "" for text in cell.iter(f"{SHEET}t"))
-    if told is None or told.text is None or kind == "e":
-        return None
-    if kind == "s":
-        return words[int(told.text)]
-    if kind == "b":
-        return told.text == "1"
-    return told.text if kind in ("str", "d") else float(told.text)
-
-
-def _heading(cell: Any, index: int) -> str:
-    return str(cell) if cell is not None else f"column {index + 1}"
-
-
-def _values(cells: tuple[Any, ...]) -> Any:
-    """Return a column of one type: of its own where all cells agree, else of text."""
-    kinds: set[type] = {type(each) for each in cells if each is not None}
-    if len(kinds) <= 1:
-        return arrow().array(list(cells))
-    return arrow().array([_as_text(each) for each in cells])
-
-
-def _as_text(cell: Any) -> str | None:
-    if cell is None:
-        return None
-    return f"{cell:.15g}" if isinstance(cell, float) else str(cell)

@@ -7,6 +7,8 @@ when the page is. What is asked of the fit are the settings of the room alone: n
 from __future__ import annotations
 
 import io
+import logging
+import shutil
 import tempfile
 import threading
 import time
@@ -20,21 +22,21 @@ import numpy as np
 
 from downslope.errors import DownslopeError, InputError
 from downslope.playground.limits import FIT_SECONDS
-from downslope.playground.rooms.picture import Picture, plain
+from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import SEEDS, choice, flag, number, text, whole
+from downslope.playground.rooms.table_shown import as_csv, shown
 from downslope.playground.uploads import Upload
 from downslope.records.spec import METHODS
 
 if TYPE_CHECKING:
     from downslope.records import Run, StepRecord
 
-SHOWN_ROWS = 20
-"""Rows of a table that a page sees."""
 PROGRESS_SECONDS = 1.0 / 30.0
 """Seconds between two accounts of a fit at least."""
-MOST_POINTS = 2000
-"""Looks at a fit that are told of; every second goes where there are more."""
-Tell = Callable[[str, Picture, list[bytes]], None]
+MOST_POINTS = 1000
+"""Looks at a fit that are told of while it goes; every second goes where there are more."""
+Tell = Callable[[str, Picture, list[bytes], int], None]
+"""Takes the kind of a message, what it holds, buffers beside, and the number of the request that led to it."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,18 @@ class Desk:
         """Take whom to tell, and a table that is there from the beginning, if any."""
         self._tell, self._table, self._name = tell, table, name
         self._settings = YourData()
-        self._upload: Upload | None = None
+        self._coming: Upload | None = None
+        self._held: Upload | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._run: Run | None = None
         self._stop = threading.Event()
-        self._fitting: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._fitting = self._closed = False
 
     def picture(self, settings: YourData) -> Picture:
         """Take new settings, and return what there is; a fit that runs goes on by the old ones."""
         self._settings = settings
-        return Picture({"table": _told(self._table, self._name), "fitting": self._busy})
-
-    @property
-    def _busy(self) -> bool:
-        return self._fitting is not None and self._fitting.is_alive()
+        return Picture({"table": shown(self._table, self._name), "fitting": self._fitting})
 
     def receive(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Do what a message asks; raises InputError."""
@@ -84,11 +84,14 @@ class Desk:
     def close(self) -> None:
         """End a fit, and free the table and what came of it."""
         self._stop.set()
-        if self._upload is not None:
-            self._upload.close()
-        self._upload = self._table = None
-        if not self._busy:
-            self._sweep()
+        with self._lock:
+            self._closed = True
+            if not self._fitting:
+                self._sweep()
+        for each in (self._coming, self._held):
+            if each is not None:
+                each.close()
+        self._coming = self._held = self._table = self._run = None
 
     def _sweep(self) -> None:
         if self._folder is not None:
@@ -105,92 +108,129 @@ class Desk:
             message = "an upload needs a name, a size and a place"
             raise InputError(message)
         if at == 0:
-            if self._upload is not None:
-                self._upload.close()
-            self._upload = Upload(name, size)
-        if self._upload is None:
+            if self._coming is not None:
+                self._coming.close()
+            self._coming = None  # where the next line raises
+            self._coming = Upload(name, size)
+        if self._coming is None:
             message = "the first piece of the table has not come"
             raise InputError(message)
-        if not self._upload.add(at, buffers[0]):
-            self._tell("uploaded", Picture({"at": self._upload.at}), [])
-            return
-        upload, self._upload = self._upload, None
-        self._table, self._name, self._run = upload.table(), name[:200], None
-        self._tell("table", Picture({"table": _told(self._table, self._name)}), [])
+        if self._coming.add(at, buffers[0]):
+            self._lay_down(name, content["id"])
+        else:
+            self._tell("uploaded", Picture({"at": self._coming.at}), [], content["id"])
+
+    def _lay_down(self, name: str, request: int) -> None:
+        """Read what has come, and put it in the place of the table that was there."""
+        if self._fitting:
+            message = "a fit is under way; stop it first"
+            raise InputError(message)
+        upload, self._coming = self._coming, None
+        table = upload.table() if upload is not None else None
+        self._forget()
+        with self._lock:
+            before, self._held = self._held, upload
+            if self._closed:  # the page has gone while its table was read
+                before, self._held, table = upload, None, None
+        if before is not None:
+            before.close()
+        self._table, self._name = table, name[:200]
+        self._tell("table", Picture({"table": shown(self._table, self._name)}), [], request)
 
     def _fit(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Begin a fit by the settings of the room."""
-        del content, buffers
+        del buffers
         if self._table is None:
             message = "there is no table yet; choose a file or paste one"
             raise InputError(message)
-        if self._busy:
+        if self._fitting:
             message = "a fit is under way; stop it first"
             raise InputError(message)
         if self._settings.target not in self._table.column_names:
             message = f'the table has no column "{self._settings.target}"; choose the target among its columns'
             raise InputError(message)
         self._stop.clear()
-        arguments = (self._table, self._settings)
-        self._fitting = threading.Thread(target=self._carry_out, args=arguments, name="playground fit", daemon=True)
-        self._fitting.start()
+        self._forget()
+        self._fitting = True
+        arguments = (self._table, self._settings, content["id"])
+        threading.Thread(target=self._carry_out, args=arguments, name="playground fit", daemon=True).start()
 
-    def _carry_out(self, table: Any, settings: YourData) -> None:
+    def _forget(self) -> None:
+        """Give up the run before, and its folder."""
+        run, self._run = self._run, None
+        if run is not None and run.path is not None:
+            shutil.rmtree(run.path, ignore_errors=True)
+
+    def _carry_out(self, table: Any, settings: YourData, request: int) -> None:
+        """Fit, and tell how it went; whatever happens, the page is told and the room is free again."""
+        kind, told = "error", Picture()
+        try:
+            kind, told = "fitted", self._fitted(table, settings, request)
+        except KeyboardInterrupt:
+            told = Picture({"message": "the fit was stopped before its first step"})
+        except (DownslopeError, MemoryError) as error:
+            told = Picture({"message": str(error) or "the table does not fit in memory"})
+        except Exception as error:
+            logging.getLogger("downslope.playground").exception("a fit failed")
+            told = Picture({"message": f"this should not happen ({type(error).__name__}); please report it"})
+        with self._lock:
+            self._fitting = False
+            if self._closed:
+                self._sweep()
+        self._tell(kind, told, [], request)
+
+    def _fitted(self, table: Any, settings: YourData, request: int) -> Picture:
         from downslope.fitting import fit
 
-        watcher = _Watcher(self._tell, self._stop)
+        watcher = _Watcher(self._tell, self._stop, request)
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="downslope-play-", ignore_cleanup_errors=True)
-        try:
-            self._run = run = fit(
-                table, settings.target, runs=self._folder.name, watch=watcher, max_seconds=settings.seconds,
-                model=settings.model, method=settings.method, standardize=settings.standardize,
-                holdout=settings.holdout, seed=settings.seed, checkpoint_seconds=0.0,
-            )  # fmt: skip
-            self._tell("fitted", _fitted(run, watcher), [])
-        except (DownslopeError, MemoryError) as error:
-            message = str(error) or "the table does not fit in memory"
-            self._tell("error", Picture({"message": message}), [])
-        except KeyboardInterrupt:
-            self._tell("error", Picture({"message": "the fit was stopped before its first step"}), [])
-        finally:
-            if self._table is None:
-                self._sweep()
+        run = fit(
+            table, settings.target, runs=self._folder.name, watch=watcher, tell=watcher.read, model=settings.model,
+            max_seconds=settings.seconds, method=settings.method, standardize=settings.standardize,
+            holdout=settings.holdout, seed=settings.seed, checkpoint_seconds=0.0,
+        )  # fmt: skip
+        self._run = run
+        return _fitted(run, watcher)
 
     def _end(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         del content, buffers
         self._stop.set()
 
     def _give(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        """Send what came of the fit as a file: the saved run, or the table with its predictions."""
+        """Send a file: the table, or of what came of its fit the saved run, or the table with its predictions."""
         del buffers
-        makes = {"model": self._zipped, "predictions": self._predicted}
         what = content.get("what")
-        if self._run is None or self._table is None or self._busy:
+        if what not in GIVEN:
+            message = f"what to download is one of {', '.join(GIVEN)}"
+            raise InputError(message)
+        table, run = self._table, self._run
+        if table is None or (run is None and what != "table"):
             message = "there is nothing to download before a fit has ended"
             raise InputError(message)
-        if what not in makes:
-            message = f"what to download is one of {', '.join(makes)}"
-            raise InputError(message)
-        name, whole = makes[str(what)]()
-        self._tell("file", Picture({"name": name, "what": what}), [whole])
+        name, whole = GIVEN[what](table, run)
+        self._tell("file", Picture({"name": name, "what": what}), [whole], content["id"])
 
-    def _zipped(self) -> tuple[str, bytes]:
-        folder, packed = Path(str(self._run and self._run.path)), io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for each in sorted(folder.rglob("*")):
-                if each.is_file():
-                    archive.write(each, Path(folder.name) / each.relative_to(folder))
-        return f"{folder.name}.zip", packed.getvalue()
 
-    def _predicted(self) -> tuple[str, bytes]:
-        import pyarrow.csv as csv
+def _zipped(table: Any, run: Any) -> tuple[str, bytes]:
+    del table
+    folder, packed = Path(run.path), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in sorted(folder.rglob("*")):
+            if each.is_file():
+                archive.write(each, Path(folder.name) / each.relative_to(folder))
+    return f"{folder.name}.zip", packed.getvalue()
 
-        from downslope.fitting import predict
 
-        writer: Any = csv
-        packed = io.BytesIO()
-        writer.write_csv(predict(self._run or "", self._table), packed)
-        return "predictions.csv", packed.getvalue()
+def _predicted(table: Any, run: Any) -> tuple[str, bytes]:
+    from downslope.fitting import predict
+
+    return "predictions.csv", as_csv(predict(run, table))
+
+
+GIVEN: dict[str, Callable[[Any, Any], tuple[str, bytes]]] = {
+    "model": _zipped, "predictions": _predicted, "table": lambda table, run: ("table.csv", as_csv(table)),
+}  # fmt: skip
+"""What can be downloaded, and what makes its name and its bytes of the table and the run."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -200,48 +240,48 @@ def _is_whole(value: Any) -> bool:
 class _Watcher:
     """Tells of a fit as it goes, at display rate, and ends it when it is to stop."""
 
-    def __init__(self, tell: Tell, stop: threading.Event) -> None:
-        self._tell, self._stop = tell, stop
-        self._told = 0.0
+    def __init__(self, tell: Tell, stop: threading.Event, request: int) -> None:
+        self._tell, self._stop, self._request = tell, stop, request
+        self._told, self._seen, self._every = 0.0, 0, 1
         self.points: list[tuple[float, ...]] = []
+
+    def read(self, what: str, told: Any) -> None:
+        """Take what is told before the first step: that the table is read, and what became of it."""
+        if self._stop.is_set():
+            raise _Away
+        if what == "data":
+            values = {"phase": "choosing", "rows": told.train_rows, "features": told.features}
+            self._tell("progress", Picture(values), [], self._request)
 
     def __call__(self, step: StepRecord) -> None:
         if self._stop.is_set():
             raise _Away
-        self.points.append((step.update, step.passes, step.seconds, step.objective, step.gap, step.holdout))
-        if len(self.points) > MOST_POINTS:
-            self.points = self.points[::2]
+        self._keep((step.update, step.passes, step.seconds, step.objective, step.gap, step.holdout))
         now = time.monotonic()
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
             told = {
-                "update": step.update, "passes": step.passes, "seconds": step.seconds, "objective": step.objective,
-                "gap": step.gap, "gap_kind": step.gap_kind.value, "rate": step.learning_rate,
+                "phase": "descending", "update": step.update, "passes": step.passes, "seconds": step.seconds,
+                "objective": step.objective, "gap": step.gap, "gap_kind": step.gap_kind.value,
+                "rate": step.learning_rate, "holdout": step.holdout,
             }  # fmt: skip
-            self._tell("progress", Picture(told, {"curve": self.curve}), [])
+            self._tell("progress", Picture(told, {"curve": self.curve}), [], self._request)
+
+    def _keep(self, point: tuple[float, ...]) -> None:
+        """Keep a look, or put it in the place of the last where that was not due."""
+        if self._seen % self._every == 1 or self._every == 1 or not self.points:
+            self.points.append(point)
+        else:
+            self.points[-1] = point
+        self._seen += 1
+        if len(self.points) > MOST_POINTS:
+            self.points = self.points[::2]
+            self._every *= 2
 
     @property
     def curve(self) -> Any:
         """Update, passes, seconds, objective, gap and held-out loss of each look, (k, 6)."""
         return np.array(self.points, np.float64).reshape(-1, 6)
-
-
-def _told(table: Any, name: str) -> dict[str, Any] | None:
-    """Return what a page is shown of a table: its columns and first rows; None for none."""
-    if table is None:
-        return None
-    first = table.slice(0, SHOWN_ROWS).to_pydict()
-    return {
-        "name": name, "rows": table.num_rows,
-        "columns": [{"name": each.name, "type": str(each.type)} for each in table.schema],
-        "first": [[_cell(first[name][row]) for name in first] for row in range(min(SHOWN_ROWS, table.num_rows))],
-    }  # fmt: skip
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return plain(value)
-    return str(value)[:100]
 
 
 def _fitted(run: Run, watcher: _Watcher) -> Picture:
