@@ -58,6 +58,7 @@ class Session:
         """Free all that the session holds; what comes after is not answered."""
         self._closed = True
         self._leave()
+        self._free()
 
     def _answer(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
         asked: dict[str, Callable[[dict[str, JsonValue]], None]] = {
@@ -92,7 +93,7 @@ class Session:
         number = cast("int", content["id"])
         settings: Any = settings_from(cast("Any", room.settings), content.get("state", {}))
         if room.keep is not None:
-            picture = self._keep(room, number, settings)
+            picture = self._keep(room, settings)
         elif room.draw is not None:
             picture = room.draw(settings)
             self._leave()
@@ -145,21 +146,23 @@ class Session:
         else:
             self._hand_over(content, buffers)
 
-    def _keep(self, room: Room, number: int, settings: Any) -> Picture:
-        """Return the picture of a room that keeps a table, the same room where it is open already."""
-        if self._kept is None or self._room is not room:
+    def _keep(self, room: Room, settings: Any) -> Picture:
+        """Return the picture of the room that keeps a table, which it does while others are open."""
+        if self._room is not room:
             self._leave()
+        if self._kept is None:
             keep = cast("Any", room.keep)
 
-            def tell(kind: str, told: Picture, buffers: list[bytes]) -> None:
+            def tell(kind: str, told: Picture, buffers: list[bytes], number: int) -> None:
                 self._tell(kind, room.name, told, number, buffers)
 
-            self._room, self._kept = room, keep(tell, self._table, self._name)
+            self._kept = keep(tell, self._table, self._name)
+        self._room = room
         return cast("Kept", self._kept).picture(settings)
 
     def _hand_over(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
         room = self._here(content)
-        if self._kept is None:
+        if room.keep is None or self._kept is None:
             message = f"the room {room.name} takes no table"
             raise InputError(message)
         self._kept.receive(content, buffers)
@@ -203,19 +206,26 @@ class Session:
 
     def _close(self, content: dict[str, JsonValue]) -> None:
         del content
+        keeps = self._room is not None and self._room.keep is not None
         self._leave()
+        if keeps:
+            self._free()
+
+    def _free(self) -> None:
+        """Give up the table that is kept, and end its fit."""
+        with self._lock:
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def _leave(self, but: Beside | None = None) -> None:
         """End what runs, but for work beside that is to go on."""
         with self._lock:
             clock, self._clock, self._room = self._clock, None, None
-            kept, self._kept = self._kept, None
         if self._beside is not but:
             self._stop_beside()
         if clock is not None:
             clock.stop()
-        if kept is not None:
-            kept.close()
 
     def _tell(self, kind: str, room: str, told: Picture, number: int, beside: list[bytes] | None = None) -> None:
         """Send what a request led to; frames and clocks bear the number of the request that began their room."""
