@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from downslope.records.files import plain, record_to_json
+from downslope.records.files import plain
 from downslope.records.surface import Minimum
 from downslope.types import JsonValue
-from downslope.views.page_parts import Page, asked_of, choices_of, number, python_value, steps_of
+from downslope.views.page_parts import Page, asked_of, choices_of, number, python_value, steps_of, stop_of, told
 
 NUMBERS = 200
 """Most numbers that are written out; of more, the shapes of the arrays that they stand in."""
@@ -15,18 +15,17 @@ NUMBERS = 200
 
 def function_page(minimum: Minimum) -> Page:
     """Return what a page shows of a descent by ``minimize``."""
-    stop = minimum.stop_point
     content: dict[str, Any] = {
         "kind": "function", "run": minimum.run, "source": minimum.function, "target": "",
-        "verdict": minimum.verdict.value, "message": minimum.message,
+        "verdict": minimum.verdict.value, "message": told(minimum.message),
         "objective_at_start": number(minimum.objective_at_start), "objective": number(minimum.value),
-        "gradient_norm": number(minimum.gradient_norm), "point": minimum.kind.value, "reason": minimum.reason,
+        "gradient_norm": number(minimum.gradient_norm), "point": minimum.kind.value, "reason": told(minimum.reason),
         "smallest": number(minimum.smallest), "largest": number(minimum.largest),
         "passes": minimum.passes, "updates": minimum.updates, "rows": minimum.rows, "size": minimum.size,
         "seconds": {name: number(each) for name, each in minimum.seconds.items()},
         "choices": choices_of(minimum.choices), "asked": asked_of(minimum.spec),
         "settings": {name: plain(each) for name, each in minimum.resolved.items()},
-        "stop_point": None if stop is None else record_to_json(stop), "learned": _learned(minimum),
+        "stop_point": stop_of(minimum.stop_point), "learned": _learned(minimum),
         "environment": plain(dict(minimum.environment)), "command": "", "python": _python(minimum),
     }  # fmt: skip
     return Page(content, {"steps": steps_of(minimum.steps)})

@@ -10,9 +10,11 @@ from typing import Any, cast
 
 from downslope.records import Choice, Finding, StepRecord
 from downslope.records.files import plain
+from downslope.records.shape import StopPoint
 from downslope.records.spec import Spec, settings
 from downslope.types import JsonValue
 from downslope.views.curve import thin_indices
+from downslope.words import both
 
 POINTS = 2000
 """Steps of a run that a page keeps: more than a screen has pixels across."""
@@ -88,6 +90,11 @@ def bound(value: float) -> JsonValue:
     return plain(value) if not math.isnan(value) else None
 
 
+def told(text: str) -> JsonValue:
+    """Return a sentence in every language, so that a page can change its own without asking."""
+    return {str(language): words for language, words in both(text).items()}
+
+
 def steps_of(steps: Sequence[StepRecord]) -> Numbers:
     """Return the recorded steps, (n, 8) by the columns of ``STEP``, thinned so that no peak is lost."""
     kept = thin_indices([step.objective for step in steps], POINTS)
@@ -97,21 +104,36 @@ def steps_of(steps: Sequence[StepRecord]) -> Numbers:
 
 
 def findings_of(findings: Sequence[Finding]) -> list[JsonValue]:
-    """Return the findings as they are said."""
+    """Return the findings in every language."""
     return [
-        {"code": each.code, "title": each.title, "evidence": each.evidence, "remedy": each.remedy} for each in findings
-    ]
+        {
+            "code": each.code, "title": told(each.title), "evidence": told(each.evidence),
+            "remedy": told(each.remedy),
+        }
+        for each in findings
+    ]  # fmt: skip
 
 
 def choices_of(choices: Sequence[Choice]) -> list[JsonValue]:
     """Return the choices with their reasons, and what was measured for each as a table."""
     return [
         {
-            "name": each.name, "value": plain(each.value), "reason": each.reason,
+            "name": each.name, "value": plain(each.value), "reason": told(each.reason),
             "candidates": _table(each.candidates),
         }
         for each in choices
     ]  # fmt: skip
+
+
+def stop_of(point: StopPoint | None) -> JsonValue:
+    """Return what kind of point a training ended at, and what was measured there; None where nothing was."""
+    if point is None:
+        return None
+    names = ("loss", "gradient_norm", "gradient_error", "drop", "largest", "smallest", "escape_drop", "learning_rate")
+    return {
+        "kind": point.kind.value, "message": told(point.message), "batch": point.batch, "rows": point.rows,
+        "all_rows": point.all_rows, **{name: number(getattr(point, name)) for name in names},
+    }  # fmt: skip
 
 
 def _table(rows: Sequence[Mapping[str, JsonValue]]) -> JsonValue:

@@ -8,7 +8,7 @@ from typing import Any
 
 from downslope.records import NetworkRace, NetworkSweep, RaceResult, SweepResult
 from downslope.types import JsonValue
-from downslope.views.page_parts import Page, number, numbers
+from downslope.views.page_parts import Page, number, numbers, told
 
 BUDGETS = ("updates", "examples", "seconds")
 REACHED = ("budget", "value", "deviation", "held", "held_deviation")
@@ -25,7 +25,7 @@ def race_page(race: RaceResult) -> Page:
         "entries": [
             {
                 "name": each.name, "rate": number(each.learning_rate), "batch": each.batch_size, "seeds": each.seeds,
-                "verdict": each.verdict.value, "message": each.message, "value": number(each.gap), "held": None,
+                "verdict": each.verdict.value, "message": told(each.message), "value": number(each.gap), "held": None,
                 "updates": each.updates, "passes": each.passes, "seconds": each.seconds,
             }
             for each in race.entries
@@ -53,7 +53,7 @@ def network_race_page(race: NetworkRace) -> Page:
         "entries": [
             {
                 "name": each.name, "rate": number(each.learning_rate), "batch": each.batch_size, "seeds": each.seeds,
-                "verdict": each.verdict.value, "message": each.message, "value": number(each.train.mean),
+                "verdict": each.verdict.value, "message": told(each.message), "value": number(each.train.mean),
                 "held": number(each.held.mean), "updates": each.updates, "passes": each.passes,
                 "seconds": each.seconds,
             }

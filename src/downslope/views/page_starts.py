@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from downslope.records.files import plain, record_to_json
-from downslope.records.surface import Basins
+from downslope.records.files import plain
+from downslope.records.surface import Basin, Basins
 from downslope.types import JsonValue
-from downslope.views.page_parts import Numbers, Page, choices_of, line, number, numbers, of_array
+from downslope.views.page_parts import Numbers, Page, choices_of, line, number, numbers, of_array, told
 
 STARTS = 5000
 """Most starts that a page keeps one by one: more could not be told apart on it."""
@@ -16,14 +16,21 @@ STARTS = 5000
 def starts_page(basins: Basins) -> Page:
     """Return what a page shows of many descents; single starts go along where the function has one or two variables."""
     content: dict[str, Any] = {
-        "kind": "starts", "source": basins.surface, "formula": basins.formula, "teaches": basins.teaches,
+        "kind": "starts", "source": basins.surface, "formula": basins.formula, "teaches": told(basins.teaches),
         "variables": list(basins.variables), "box": [list(each) for each in basins.box], "starts": basins.starts,
         "steps": basins.steps, "rule": basins.rule, "rate": basins.learning_rate, "noise": basins.noise,
         "seed": basins.seed, "lowest_known": number(basins.lowest_known),
-        "minima": [record_to_json(each) for each in basins.minima], "elsewhere": plain(dict(basins.elsewhere)),
+        "minima": [_minimum(each) for each in basins.minima], "elsewhere": plain(dict(basins.elsewhere)),
         "choices": choices_of(basins.choices), "seconds": plain(dict(basins.seconds)), "python": _python(basins),
     }  # fmt: skip
     return Page(content, _arrays(basins) if len(basins.variables) <= 2 else {})
+
+
+def _minimum(each: Basin) -> JsonValue:
+    return {
+        "point": [number(place) for place in each.point], "value": number(each.value), "stop": each.stop.value,
+        "starts": each.starts, "share": each.share, "updates": number(each.updates), "lowest": each.lowest,
+    }  # fmt: skip
 
 
 def _arrays(basins: Basins) -> dict[str, Numbers]:

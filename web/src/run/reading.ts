@@ -2,29 +2,27 @@
 
 import { arraysOf, column, type Grid } from "../model/arrays";
 import type { Answer } from "../model/model";
-import type { Language } from "../words/words";
+import type { Spoken } from "../words/spoken";
 
-/** A sentence of the engine: as it was said, or in both languages. */
-export type Said = string | Record<Language, string>;
 /** A number that may be infinite (`"inf"`) or not known. */
 export type Bound = number | "inf" | "-inf" | null;
 type Cell = string | number | boolean | null | Cell[];
 
 export interface Finding {
   code: string;
-  title: Said;
-  evidence: Said;
-  remedy: Said;
+  title: Spoken;
+  evidence: Spoken;
+  remedy: Spoken;
 }
 export interface Choice {
   name: string;
   value: Cell;
-  reason: Said;
+  reason: Spoken;
   candidates: { head: string[]; rows: Cell[][] } | null;
 }
 export interface Score {
   name: string;
-  label: string;
+  label: Spoken;
   higher: boolean;
   share: boolean;
   train: number | null;
@@ -33,7 +31,7 @@ export interface Score {
 }
 export interface StopPoint {
   kind: string;
-  message: Said;
+  message: Spoken;
   loss: number | null;
   gradient_norm: number | null;
   drop: number | null;
@@ -69,7 +67,7 @@ interface Common {
 export interface Descent extends Common {
   kind: "run" | "function";
   verdict: "converged" | "budget" | "diverged" | "stopped";
-  message: Said;
+  message: Spoken;
   objective_at_start: number | null;
   objective: number | null;
   passes: number;
@@ -116,7 +114,7 @@ export interface Trained extends Descent {
     features: number;
     target_kind: string;
     classes: string[];
-    columns: { name: string; kind: string; treatment: Said; features: number; missing: number }[];
+    columns: { name: string; kind: string; treatment: Spoken; features: number; missing: number }[];
     all_columns: number;
   };
   path?: { moments: number; explained: number | null };
@@ -128,7 +126,7 @@ export interface Learned extends Descent {
   kind: "function";
   gradient_norm: number | null;
   point: string;
-  reason: Said;
+  reason: Spoken;
   smallest: number | null;
   largest: number | null;
   size: number;
@@ -138,7 +136,7 @@ export interface Starts extends Common {
   kind: "starts";
   source: string;
   formula: string;
-  teaches: string;
+  teaches: Spoken;
   variables: string[];
   box: [number, number][];
   starts: number;
@@ -186,7 +184,7 @@ export interface Entry {
   batch: number;
   seeds: number;
   verdict: string;
-  message: Said;
+  message: Spoken;
   value: number | null;
   held: number | null;
   updates: number;

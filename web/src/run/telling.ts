@@ -1,16 +1,22 @@
 /** How what a page holds is put into words. */
 
 import type { Speech } from "../shell/speech.svelte";
-import type { Said } from "./reading";
+import { type Spoken, spoken } from "../words/spoken";
 
-/** A sentence in the language of the page where it has both, as a sentence: with a capital, and a full stop. */
-export function told(said: Speech, sentence: Said): string {
-  const text = typeof sentence === "string" ? sentence : sentence[said.language];
-  if (!text) return "";
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…。！？]$/.test(whole)
-    ? whole
-    : `${whole}${typeof sentence !== "string" && said.language === "zh" ? "。" : "."}`;
+/** A sentence in the language of the page, with a capital and a full stop. */
+export function told(said: Speech, sentence: Spoken): string {
+  const text = spoken(sentence, said.language);
+  if (!text || /[.!?…。！？]$/.test(text)) return capital(text);
+  return `${capital(text)}${said.language === "zh" ? "。" : "."}`;
+}
+
+/** A phrase in the language of the page. */
+export function phrase(said: Speech, words: Spoken): string {
+  return capital(spoken(words, said.language));
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** A setting or a measurement in words. */
