@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import threading
 import time
 import zipfile
@@ -19,6 +20,7 @@ import pytest
 
 from downslope.playground.limits import PIECE_BYTES
 from downslope.playground.session import Session
+from tests.test_playground_uploads import as_workbook
 
 ROOM = "your-data"
 
@@ -97,13 +99,48 @@ def test_a_fit_is_watched_and_its_end_told(page: Page) -> None:
     page.ask("fit")
     told, buffers = page.last("fitted")
     assert told["verdict"] == "converged"
-    assert told["holdout"]["r2"] > 0.99
+    scores = {each["name"]: each for each in told["scores"]}
+    assert scores["r2"]["holdout"] > 0.99 > scores["r2"]["baseline"]
     found = {each["feature"]: each["value"] for each in told["coefficients"]}
     assert found["x"] == pytest.approx(3.0, rel=0.05)
-    curve = np.frombuffer(buffers[0], np.float32).reshape(told["arrays"][0]["shape"])
+    steps = np.frombuffer(buffers[0], np.float32).reshape(told["arrays"][0]["shape"])
+    assert steps[-1, 3] == pytest.approx(told["objective"], rel=1e-5)
+    heard = [each for each in page.heard if each[0]["is"] == "progress"]
+    assert [each["phase"] for each, _ in heard[:2]] == ["choosing", "descending"]
+    assert (heard[0][0]["rows"], heard[-1][0]["gap_kind"]) == (320, "certified")
+    curve = np.frombuffer(heard[-1][1][0], np.float32).reshape(heard[-1][0]["arrays"][0]["shape"])
     assert curve.shape[1] == 6
-    assert curve[-1, 3] == pytest.approx(told["objective"], rel=1e-5)
-    assert page.last("progress")[0]["gap_kind"] == "certified"
+    assert curve[-1, 0] == heard[-1][0]["update"]
+
+
+def test_a_page_is_told_how_to_ask_for_the_same(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my table.csv").write_bytes(as_csv(sample()))
+    page.ask("upload", as_csv(sample()), name="my table.csv")
+    page.ask("set", state={"target": "y", "seconds": 20, "holdout": 0.3})
+    told, _ = page.last("picture")
+    command = ["downslope", "fit", "my table.csv", "--target", "y", "--holdout", "0.3", "--max-seconds", "20.0"]
+    assert shlex.split(told["command"]) == command
+    page.ask("fit")
+    fitted, _ = page.last("fitted")
+    assert (fitted["command"], fitted["python"]) == (told["command"], told["code"])
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {}
+    exec(told["code"].replace("run.show()", ""), given)
+    assert given["run"].objective == pytest.approx(fitted["objective"], rel=1e-6)
+    assert {each.feature: each.value for each in given["run"].coefficients} == pytest.approx(
+        {each["feature"]: each["value"] for each in fitted["coefficients"]}, rel=1e-6
+    )
+
+
+def test_a_table_without_a_file_is_named_as_it_can_be_saved(page: Page) -> None:
+    row = "<row><c><v>{}</v></c><c><v>{}</v></c></row>"
+    heads = '<row><c t="str"><v>x</v></c><c t="str"><v>y</v></c></row>'
+    page.ask("upload", as_workbook(heads + row.format(1, 2) + row.format(2, 3)), name="book.xlsx")
+    page.ask("set", state={"target": "y"})
+    assert "fit book.csv" in page.last("picture")[0]["command"]
+    page.ask("download", what="table")
+    told, (whole,) = page.last("file")
+    assert (told["name"], whole) == ("book.csv", b'"x","y"\n1,2\n2,3\n')
 
 
 def test_model_and_predictions_are_taken_away(page: Page, tmp_path: Path) -> None:
@@ -115,7 +152,7 @@ def test_model_and_predictions_are_taken_away(page: Page, tmp_path: Path) -> Non
     wait_until(lambda: not any(each.name == "playground fit" for each in threading.enumerate()))
     page.ask("download", what="predictions")
     told, (whole,) = page.last("file")
-    assert told["name"] == "predictions.csv"
+    assert told["name"] == "table-predictions.csv"
     table = csv.read_csv(io.BytesIO(whole))
     np.testing.assert_allclose(table["prediction"].to_numpy(), table["y"].to_numpy(), atol=0.8)
     page.ask("download", what="model")

@@ -14,7 +14,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,10 @@ from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import SEEDS, choice, flag, number, text, whole
 from downslope.playground.rooms.table_shown import as_csv, shown
 from downslope.playground.uploads import Upload
-from downslope.records.spec import METHODS
+from downslope.records.spec import METHODS, Spec
+from downslope.views.page import page_of
+from downslope.views.page_parts import Page
+from downslope.views.page_run import command_of, python_of
 
 if TYPE_CHECKING:
     from downslope.records import Run, StepRecord
@@ -35,7 +38,9 @@ PROGRESS_SECONDS = 1.0 / 30.0
 """Seconds between two accounts of a fit at least."""
 MOST_POINTS = 1000
 """Looks at a fit that are told of while it goes; every second goes where there are more."""
-Tell = Callable[[str, Picture, list[bytes], int], None]
+FILES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+"""Endings of the files of a page that ``downslope fit`` reads as they are."""
+Tell = Callable[[str, Picture | Page, list[bytes], int], None]
 """Takes the kind of a message, what it holds, buffers beside, and the number of the request that led to it."""
 
 
@@ -50,6 +55,18 @@ class YourData:
     holdout: float = number(0.2, 0.0, 0.9, "h")
     seconds: float = number(30.0, 1.0, FIT_SECONDS, "s", log=True)
     seed: int = whole(0, 0, SEEDS, "n")
+
+
+def _asked(settings: YourData) -> dict[str, Any]:
+    """Return what the settings of the room are to ``fit``, all but the target."""
+    asked = asdict(settings)
+    return {"max_seconds": asked.pop("seconds"), **{name: asked[name] for name in asked if name != "target"}}
+
+
+def _spec(settings: YourData, name: str) -> Spec:
+    """Return what a page is told to ask for itself: the file that it brought, or the one that it can save it as."""
+    source = name if name.lower().endswith(FILES) else f"{Path(name).stem}.csv"
+    return Spec(source=source, target=settings.target, **_asked(settings))
 
 
 class _Away(KeyboardInterrupt):  # how the loops of training are told to end where they stand
@@ -74,7 +91,9 @@ class Desk:
     def picture(self, settings: YourData) -> Picture:
         """Take new settings, and return what there is; a fit that runs goes on by the old ones."""
         self._settings = settings
-        return Picture({"table": shown(self._table, self._name), "fitting": self._fitting})
+        asked = _spec(settings, self._name)
+        told = {"code": python_of(asked), "command": command_of(asked)} if self._table is not None else {}
+        return Picture({"table": shown(self._table, self._name), "fitting": self._fitting, **told})
 
     def receive(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Do what a message asks; raises InputError."""
@@ -152,7 +171,7 @@ class Desk:
         self._stop.clear()
         self._forget()
         self._fitting = True
-        arguments = (self._table, self._settings, content["id"])
+        arguments = (self._table, self._name, self._settings, content["id"])
         threading.Thread(target=self._carry_out, args=arguments, name="playground fit", daemon=True).start()
 
     def _forget(self) -> None:
@@ -161,11 +180,12 @@ class Desk:
         if run is not None and run.path is not None:
             shutil.rmtree(run.path, ignore_errors=True)
 
-    def _carry_out(self, table: Any, settings: YourData, request: int) -> None:
+    def _carry_out(self, table: Any, name: str, settings: YourData, request: int) -> None:
         """Fit, and tell how it went; whatever happens, the page is told and the room is free again."""
         kind, told = "error", Picture()
         try:
-            kind, told = "fitted", self._fitted(table, settings, request)
+            run = self._run = self._trained(table, settings, request)
+            kind, told = "fitted", page_of(replace(run, spec=_spec(settings, name)))
         except KeyboardInterrupt:
             told = Picture({"message": "the fit was stopped before its first step"})
         except (DownslopeError, MemoryError) as error:
@@ -179,18 +199,15 @@ class Desk:
                 self._sweep()
         self._tell(kind, told, [], request)
 
-    def _fitted(self, table: Any, settings: YourData, request: int) -> Picture:
+    def _trained(self, table: Any, settings: YourData, request: int) -> Run:
         from downslope.fitting import fit
 
         watcher = _Watcher(self._tell, self._stop, request)
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="downslope-play-", ignore_cleanup_errors=True)
-        run = fit(
-            table, settings.target, runs=self._folder.name, watch=watcher, tell=watcher.read, model=settings.model,
-            max_seconds=settings.seconds, method=settings.method, standardize=settings.standardize,
-            holdout=settings.holdout, seed=settings.seed, checkpoint_seconds=0.0,
+        return fit(
+            table, settings.target, runs=self._folder.name, watch=watcher, tell=watcher.read, checkpoint_seconds=0.0,
+            **_asked(settings),
         )  # fmt: skip
-        self._run = run
-        return _fitted(run, watcher)
 
     def _end(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         del content, buffers
@@ -207,12 +224,12 @@ class Desk:
         if table is None or (run is None and what != "table"):
             message = "there is nothing to download before a fit has ended"
             raise InputError(message)
-        name, whole = GIVEN[what](table, run)
+        name, whole = GIVEN[what](Path(self._name).stem, table, run)
         self._tell("file", Picture({"name": name, "what": what}), [whole], content["id"])
 
 
-def _zipped(table: Any, run: Any) -> tuple[str, bytes]:
-    del table
+def _zipped(stem: str, table: Any, run: Any) -> tuple[str, bytes]:
+    del stem, table
     folder, packed = Path(run.path), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in sorted(folder.rglob("*")):
@@ -221,16 +238,17 @@ def _zipped(table: Any, run: Any) -> tuple[str, bytes]:
     return f"{folder.name}.zip", packed.getvalue()
 
 
-def _predicted(table: Any, run: Any) -> tuple[str, bytes]:
+def _predicted(stem: str, table: Any, run: Any) -> tuple[str, bytes]:
     from downslope.fitting import predict
 
-    return "predictions.csv", as_csv(predict(run, table))
+    return f"{stem}-predictions.csv", as_csv(predict(run, table))
 
 
-GIVEN: dict[str, Callable[[Any, Any], tuple[str, bytes]]] = {
-    "model": _zipped, "predictions": _predicted, "table": lambda table, run: ("table.csv", as_csv(table)),
+GIVEN: dict[str, Callable[[str, Any, Any], tuple[str, bytes]]] = {
+    "model": _zipped, "predictions": _predicted,
+    "table": lambda stem, table, run: (f"{stem}.csv", as_csv(table)),
 }  # fmt: skip
-"""What can be downloaded, and what makes its name and its bytes of the table and the run."""
+"""What can be downloaded, and what makes its name and its bytes: of the table's name, the table and the run."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -282,23 +300,3 @@ class _Watcher:
     def curve(self) -> Any:
         """Update, passes, seconds, objective, gap and held-out loss of each look, (k, 6)."""
         return np.array(self.points, np.float64).reshape(-1, 6)
-
-
-def _fitted(run: Run, watcher: _Watcher) -> Picture:
-    """Return what came of a fit: how it ended, how good it is, what was found, and what counts most."""
-    values: dict[str, Any] = {
-        "verdict": run.verdict.value, "message": run.message, "gap": run.gap, "gap_kind": run.gap_kind.value,
-        "objective": run.objective, "objective_at_start": run.objective_at_start, "passes": run.passes,
-        "updates": run.updates, "seconds": dict(run.seconds), "train": dict(run.train),
-        "holdout": dict(run.holdout or {}), "baseline": dict(run.baseline or {}),
-        "findings": [
-            {"code": each.code, "title": each.title, "evidence": each.evidence, "remedy": each.remedy}
-            for each in run.findings
-        ],
-        "choices": [{"name": each.name, "value": each.value, "reason": each.reason} for each in run.choices],
-        "coefficients": [
-            {"feature": each.feature, "value": each.value, "strength": each.strength, "output": each.output}
-            for each in run.coefficients
-        ],
-    }  # fmt: skip
-    return Picture(values, {"curve": watcher.curve})
