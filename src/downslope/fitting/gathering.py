@@ -33,6 +33,8 @@ TIP = 1e-8
 """A search has come to the tip of a corner where its step is shorter than this share of the box."""
 SEARCHING = 60
 """Steps and halvings of that search."""
+FEWEST = 64
+"""Points at which values are measured at once, or four times as many, and so on: each number is a program."""
 POLISHING = 30
 """Newton steps with which the ends of descents are brought to the bottom."""
 
@@ -151,7 +153,7 @@ def stops_at(ground: Ground, points: Matrix, measured: Measured) -> list[Stop]:
     if doubtful.size:
         ahead = PROBE * ways[doubtful].transpose(0, 2, 1) * ground.extent
         around = points[doubtful][:, None, :] + np.concatenate([ahead, -ahead], axis=1)
-        met = ground.measure.values(around.reshape(-1, points.shape[1])).reshape(doubtful.size, -1)
+        met = _values(ground, around).reshape(doubtful.size, -1)
         rise = np.nan_to_num(met - measured.values[doubtful][:, None], nan=np.inf)
         for index, each in zip(doubtful, rise, strict=True):
             found[index] = _seen(each, 1e-12 * ground.spread)
@@ -174,7 +176,7 @@ def _onto_corners(ground: Ground, ended: Matrix, free: NDArray[np.bool_], told: 
     some = np.flatnonzero(free)
     if not some.size:
         return
-    points, met, reach = ended[some], ground.measure.values(ended[some]), np.full(some.size, 0.5 * NEAR)
+    points, met, reach = ended[some], _values(ground, ended[some]), np.full(some.size, 0.5 * NEAR)
     axes = np.concatenate([np.eye(ended.shape[1]), -np.eye(ended.shape[1])])
     for _ in range(SEARCHING):
         found, lower = _neighbours(ground, points, reach, axes)
@@ -190,10 +192,19 @@ def _onto_corners(ground: Ground, ended: Matrix, free: NDArray[np.bool_], told: 
     bottoms[here], values[here], low[here], stops[here] = points[corner], met[corner], True, Stop.MINIMUM.value
 
 
+def _values(ground: Ground, points: NDArray[np.float64]) -> Vector:
+    """Return the values at points (..., d), measured as many at a time as few programs can: fours upon fours."""
+    flat = points.reshape(-1, points.shape[-1])
+    many = FEWEST
+    while many < flat.shape[0]:
+        many *= 4
+    return ground.measure.values(np.resize(flat, (many, flat.shape[1])))[: flat.shape[0]]
+
+
 def _neighbours(ground: Ground, points: Matrix, reach: Vector, ways: Matrix) -> tuple[Matrix, Vector]:
     """Return the lowest neighbour (n, d) of each point, so far away in shares of the box, and its value."""
     around = points[:, None, :] + reach[:, None, None] * ways * ground.extent
-    met = ground.measure.values(around.reshape(-1, points.shape[1])).reshape(points.shape[0], -1)
+    met = _values(ground, around).reshape(points.shape[0], -1)
     met = np.where(np.isfinite(met), met, np.inf)
     best = met.argmin(axis=1)
     chosen = np.take_along_axis(around, best[:, None, None], axis=1)[:, 0]
