@@ -20,6 +20,7 @@ from downslope.models.linear import Objective, Point
 from downslope.records import Choice
 from downslope.records.figures import figure
 from downslope.types import JsonValue
+from downslope.words import say
 
 CANDIDATES = (8, 16, 32, 64, 128, 256, 512, 1024)
 PROBE = 2048
@@ -60,8 +61,10 @@ def choose_batch_size(examples: Examples, objective: Objective, rule: int, momen
             "relative_time": steps * (cost.step + size * cost.example),
         })  # fmt: skip
     best = min(candidates, key=lambda each: each["relative_time"])
-    reason = (
-        f"the gradient's noise scale at the start is {figure(at_start)} examples, and a step costs as much as reading "
-        f"{figure(cost.step / cost.example, 2)} of them"
+    reason = say(
+        "the gradient's noise scale at the start is {scale} examples, and a step costs as much as "
+        "reading {examples} of them",
+        scale=figure(at_start),
+        examples=figure(cost.step / cost.example, 2),
     )
     return Choice("batch_size", best["batch_size"], reason, tuple(candidates))

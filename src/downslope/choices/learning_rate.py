@@ -19,6 +19,7 @@ from downslope.models.linear import Objective
 from downslope.records import Choice, Curvature, Spec
 from downslope.steps import rule_number
 from downslope.types import Vector
+from downslope.words import named, say
 
 HIGHEST_CURVATURE = {"squared": 2.0, "huber": 1.0, "log": 0.25, "softmax": 0.5, "squared-hinge": 2.0}
 """The largest curvature that a loss has anywhere, by the score. Poisson and cornered losses have none."""
@@ -42,12 +43,20 @@ def full_batch_rate(
 def _by_theory(examples: Examples, objective: Objective, moments: Moments, shape: Curvature, loss: str) -> Choice:
     if loss == "squared" and math.isfinite(shape.condition_after):
         rate = 2.0 / (shape.largest + shape.smallest)
-        reason = f"2 / (largest + smallest curvature) = 2 / ({shape.largest:.4g} + {shape.smallest:.4g})"
+        reason = say(
+            "2 / (largest + smallest curvature) = 2 / ({largest} + {smallest})",
+            largest=f"{shape.largest:.4g}",
+            smallest=f"{shape.smallest:.4g}",
+        )
     else:
         top = HIGHEST_CURVATURE[loss]
         largest = top * _largest_moment(examples, moments) + objective.l2
         rate = 1.0 / largest
-        reason = f"1 / {largest:.4g}, the largest curvature that the {loss} loss can have on these examples"
+        reason = say(
+            "1 / {largest}, the largest curvature that the {loss} loss can have on these examples",
+            largest=f"{largest:.4g}",
+            loss=named(loss),
+        )
     return Choice("learning_rate", rate, reason)
 
 
@@ -79,5 +88,10 @@ def _by_race(examples: Examples, objective: Objective, shape: Curvature, rule: s
     candidates = tuple(
         {"learning_rate": float(rate), "objective": float(value)} for rate, value in zip(rates, reached, strict=True)
     )
-    reason = f"the lowest loss of {rates.size} rates raced for {RACE_UPDATES} updates with the {rule} rule"
+    reason = say(
+        "the lowest loss of {rates} rates raced for {updates} updates with the {rule} rule",
+        rates=rates.size,
+        updates=RACE_UPDATES,
+        rule=named(rule),
+    )
     return Choice("learning_rate", float(rates[best]), reason, candidates)

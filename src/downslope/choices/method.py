@@ -6,6 +6,7 @@ from downslope.choices.curvature import WIDE
 from downslope.data.blocks import Examples
 from downslope.models.linear import Objective
 from downslope.records import Choice, Spec
+from downslope.words import say
 
 
 def choose_method(examples: Examples, objective: Objective, spec: Spec) -> tuple[str, Choice | None]:
@@ -18,13 +19,13 @@ def choose_method(examples: Examples, objective: Objective, spec: Spec) -> tuple
         if wanted or spec.rule != "auto"
     ]
     if asked:
-        reason = "a rule or a learning rate was given, and scaled steps choose their own"
+        reason = say("a rule or a learning rate was given, and scaled steps choose their own")
         if spec.batch_size != "auto":
-            reason = "a batch size was given"
+            reason = say("a batch size was given")
         return asked[0], Choice("method", asked[0], reason)
-    size = f"a Hessian of {examples.features + 1} x {examples.features + 1}"
+    size = say("a Hessian of {size} x {size}", size=examples.features + 1)
     if examples.features > WIDE:
-        size = "the diagonal of the Hessian"
-    shape = "a bowl, its corners rounded" if objective.loss.cornered else "a bowl"
-    reason = f"the objective is {shape}, and {size} costs about as much as a few passes"
+        size = say("the diagonal of the Hessian")
+    shape = say("a bowl, its corners rounded") if objective.loss.cornered else say("a bowl")
+    reason = say("the objective is {shape}, and {size} costs about as much as a few passes", shape=shape, size=size)
     return "scaled", Choice("method", "scaled", reason)

@@ -12,6 +12,7 @@ from downslope.diagnosis import diagnose
 from downslope.records import Coefficient, ColumnSummary, DataSummary, Run, Spec
 from downslope.training import Training
 from downslope.types import Matrix
+from downslope.words import say
 
 STRONGEST = 20
 """Coefficients kept in a run's record."""
@@ -67,9 +68,10 @@ def run_of(trained: Trained, names: Sequence[str]) -> Run:
 
 
 def _data(trained: Trained, names: Sequence[str]) -> DataSummary:
-    treatment = "standardised" if trained.spec.standardize else "as it is"
+    treatment = say("standardised") if trained.spec.standardize else say("as it is")
+    left_out = say("left out: {reason}", reason=say("constant"))
     columns = tuple(
-        ColumnSummary(name, "number", treatment if varies else "left out: constant", int(varies), 0)
+        ColumnSummary(name, "number", treatment if varies else left_out, int(varies), 0)
         for name, varies in zip(names, trained.varies.tolist(), strict=True)
     )
     kind = {0: "number", 2: "boolean"}.get(len(trained.classes), "category")

@@ -31,11 +31,13 @@ from downslope.engines.moments import second_moments
 from downslope.estimators.features import Coordinates, encode
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, StepRecord, Verdict
+from downslope.records.figures import count
 from downslope.steps import ADAGRAD, rule_number
 from downslope.training import Training, train
 from downslope.training.loop import pose
 from downslope.training.mini_batch import Course, trainer_of
 from downslope.types import FloatArray, JsonValue, Matrix, Vector
+from downslope.words import say
 
 ENOUGH_FOR_NOISE = 64
 """Rows from which the noise scale can be measured; fewer make one batch."""
@@ -191,9 +193,13 @@ def _rate_by_theory(examples: Examples, objective: Objective, rule: int, batch: 
     rate = batch / (bend * (length + (batch - 1) * largest) + batch * objective.l2)
     if rule > 0:
         rate *= 1.0 - spec.momentum
-    reason = (
-        f"batches of {batch}: rows of mean squared length {length:.3g}, largest second moment {largest:.3g}, "
-        f"curvature of the loss {bend:.3g}"
+    reason = say(
+        "batches of {batch}: rows of mean squared length {length}, largest second moment {largest}, "
+        "curvature of the loss {bend}",
+        batch=batch,
+        length=f"{length:.3g}",
+        largest=f"{largest:.3g}",
+        bend=f"{bend:.3g}",
     )
     return Choice("learning_rate", rate, reason)
 
@@ -224,10 +230,19 @@ def _training(
     seconds = time.perf_counter() - began
     rate = float(settled["learning_rate"])
     message = (
-        f"one pass over {examples.rows:,} rows: {updates} updates; partial_fit proves no gap"
+        say(
+            "one pass over {rows} rows: {updates} updates; partial_fit proves no gap",
+            rows=count(examples.rows),
+            updates=updates,
+        )
         if fine
-        else f"diverged at step {updates + 1} of this pass at learning rate {rate:g}; the weights are left as they "
-        f"were; try {rate / 4:.2g}"
+        else say(
+            "diverged at step {updates} of this pass at learning rate {rate}; the weights are left as "
+            "they were; try {smaller}",
+            updates=updates + 1,
+            rate=f"{rate:g}",
+            smaller=f"{rate / 4:.2g}",
+        )
     )
     step = StepRecord(updates, 1.0, seconds, seen.objective, seen.gradient_norm, rate)
     return Training(

@@ -20,6 +20,7 @@ from downslope.records.run import Choice
 from downslope.records.spec import Auto, Setting, Spec
 from downslope.records.surface import Basins
 from downslope.types import JsonValue, Matrix, Vector
+from downslope.words import say
 
 if TYPE_CHECKING:
     from downslope.engines.network.functions import Descended, LaneProgram, Measure, Measured
@@ -188,13 +189,18 @@ def _choose(problem: _Problem, spec: Spec, rule: Any) -> _Chosen:
     first = _raced(problem, "plain" if name == "auto" else name, spec)
     if name != "auto":
         return first.chosen
-    choice = Choice(
-        "rule", "plain", f"the gradient itself brings {first.arrived:.0%} of the raced starts to where it is zero"
+    reason = say(
+        "the gradient itself brings {share} of the raced starts to where it is zero", share=f"{first.arrived:.0%}"
     )
+    choice = Choice("rule", "plain", reason)
     if first.arrived < ENOUGH and isinstance(spec.learning_rate, str):
         second = _raced(problem, "adam", spec)
         if second.arrived > first.arrived:
-            reason = f"{second.arrived:.0%} of the raced starts arrive, with the plain rule {first.arrived:.0%}"
+            reason = say(
+                "{share} of the raced starts arrive, with the plain rule {other}",
+                share=f"{second.arrived:.0%}",
+                other=f"{first.arrived:.0%}",
+            )
             choice, first = Choice("rule", "adam", reason), second
     found = first.chosen
     return _Chosen(found.rule, found.made, found.rate, found.program, (choice, *found.choices))
@@ -222,13 +228,19 @@ def _raced(problem: _Problem, rule: Any, spec: Spec) -> _Raced:
     evidence: tuple[Mapping[str, JsonValue], ...] = tuple(
         {"learning_rate": float(rate), "arrived": float(share)} for rate, share in zip(rates, shares, strict=True)
     )
-    reason = (
-        f"the smallest of {rates.size} rates, to within 1 %, that bring most starts ({shares[best]:.0%}) to where the "
-        f"gradient is zero in {plural(problem.steps, 'step')}"
+    reason = say(
+        "the smallest of {rates} rates, to within 1 %, that bring most starts ({share}) to where the gradient is zero "
+        "in {steps}",
+        rates=rates.size,
+        share=f"{shares[best]:.0%}",
+        steps=plural(problem.steps, "step"),
     )
     if shares.max() < 0.01:
         best = int(np.argmin(heights))
-        reason = f"the one of {rates.size} rates whose starts come lowest; none brings them to where the slope is zero"
+        reason = say(
+            "the one of {rates} rates whose starts come lowest; none brings them to where the slope is zero",
+            rates=rates.size,
+        )
     choice = Choice("learning_rate", float(rates[best]), reason, evidence)
     return _Raced(_Chosen(name, made, float(rates[best]), program, (choice,)), float(shares[best]))
 

@@ -21,11 +21,12 @@ from downslope.fitting.axes import checked_seeds
 from downslope.fitting.budgets import Mark, Trace, budgets, checkpoints, example_checkpoints, reached, updates_within
 from downslope.fitting.network_task import NetworkTask, make_task
 from downslope.fitting.ready import Tell
-from downslope.fitting.zones import spread
+from downslope.fitting.zones import spread, updates_and_passes
 from downslope.records import NetworkRace, NetworkRaceEntry, NetworkReached, Spec, Spread, Verdict
-from downslope.records.figures import figure, plural
+from downslope.records.figures import plural
 from downslope.training.network.course import Course, course_of
 from downslope.training.network.train import OWN_RATE, raced_rates
+from downslope.words import say
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
@@ -279,10 +280,16 @@ def _entry(ran: Ran, compared: dict[str, list[float]]) -> NetworkRaceEntry:
 
     lost = sum(not math.isfinite(each.objective) for each in last)
     passes = course.passes(course.updates)
-    work = f"{plural(course.updates, 'update')}, {figure(passes)} {'pass' if passes == 1 else 'passes'}"
-    message = f"cut short at {work}" if contender.cut else f"all the planned work is done: {work}"
+    work = updates_and_passes(course.updates, passes)
+    message = (
+        say("cut short at {work}", work=work)
+        if contender.cut
+        else say("all the planned work is done: {work}", work=work)
+    )
     if lost:
-        message = f"diverged with {lost} of {plural(len(last), 'seed')} within {work}"
+        message = say(
+            "diverged with {lost} of {seeds} within {work}", lost=lost, seeds=plural(len(last), "seed"), work=work
+        )
     return NetworkRaceEntry(
         contender.name, ran.rate, course.schedule, min(course.batch, course.rows), len(last), contender.cut,
         Verdict.DIVERGED if lost else Verdict.BUDGET, message, _spread([each.objective for each in last]),

@@ -14,6 +14,7 @@ import numpy as np
 
 from downslope.records import NetworkCell, Spread, Verdict, Zone
 from downslope.records.figures import figure, plural
+from downslope.words import Sentence, say
 
 NEAR = 0.95
 """Share of the way to the lowest loss of the map at the same passes from which a cell is in the sweet spot."""
@@ -112,16 +113,27 @@ def _cell(found: Found, fallen: float, zone: Zone) -> NetworkCell:
     )  # fmt: skip
 
 
-def _message(found: Found) -> str:
-    noun = "pass" if found.passes == 1 else "passes"
-    work = f"{plural(found.updates, 'update')}, {figure(found.passes)} {noun}"
+def updates_and_passes(updates: int, passes: float) -> Sentence:
+    """Return the work done in words, such as ``120 updates, 0.5 passes``."""
+    told = figure(passes)
+    many = say("{count} pass", count=told) if passes == 1 else say("{count} passes", count=told)
+    return say("{updates}, {passes}", updates=plural(updates, "update"), passes=many)
+
+
+def _message(found: Found) -> Sentence:
+    work = updates_and_passes(found.updates, found.passes)
     if found.diverged == found.seeds:
-        return f"diverged after {work}"
+        return say("diverged after {work}", work=work)
     if found.diverged:
-        return f"diverged with {found.diverged} of {found.seeds} seeds, first after {work}"
+        return say(
+            "diverged with {diverged} of {seeds} seeds, first after {work}",
+            diverged=found.diverged,
+            seeds=found.seeds,
+            work=work,
+        )
     if found.dropped:
-        return f"dropped after {work}: in the worse half of its batch size"
-    return f"all the planned work is done: {work}"
+        return say("dropped after {work}: in the worse half of its batch size", work=work)
+    return say("all the planned work is done: {work}", work=work)
 
 
 def spread(losses: Sequence[float], *, lost: float) -> Spread:

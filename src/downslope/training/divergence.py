@@ -15,6 +15,7 @@ from downslope.records.figures import count, figure, plural
 from downslope.training.forecast import error_factors
 from downslope.training.metric import Metric
 from downslope.types import Vector
+from downslope.words import NOTHING, Sentence, named, say
 
 BY_SIZE = ("adagrad", "rmsprop", "adam")
 """Rules that divide a gradient by its own size, for which no curvature bounds the rate."""
@@ -38,9 +39,9 @@ class Fall:
 def explain_divergence(
     fall: Fall, examples: Examples, objective: Objective, shape: Curvature, moments: Moments, metric: Metric,
     spec: Spec,
-) -> str:  # fmt: skip
+) -> Sentence:  # fmt: skip
     """Return what happened, the limit that was passed and by how much, and what to try."""
-    head = f"diverged at step {count(fall.update)}: "
+    head = say("diverged at step {update}: ", update=count(fall.update))
     if fall.rule in BY_SIZE:
         return head + _without_limit(fall)
     if objective.loss.cornered:
@@ -70,52 +71,85 @@ def rate_limit(rule: str, momentum: float, largest: float) -> float:
 
 def _above(
     fall: Fall, limit: float, shape: Curvature, batches: Vector | None, standardised: float | None, spec: Spec
-) -> str:
-    origin, named = {
-        "plain": ("2 / largest curvature", ""),
-        "momentum": ("2 (1 + momentum) / largest curvature", f" of momentum {figure(spec.momentum)}"),
-        "nesterov": ("2 (1 + m) / (1 + 2 m) / largest curvature", f" of Nesterov's momentum {figure(spec.momentum)}"),
+) -> Sentence:
+    origin, of = {
+        "plain": (say("2 / largest curvature"), NOTHING),
+        "momentum": (
+            say("2 (1 + momentum) / largest curvature"),
+            say(" of momentum {momentum}", momentum=figure(spec.momentum)),
+        ),
+        "nesterov": (
+            say("2 (1 + m) / (1 + 2 m) / largest curvature"),
+            say(" of Nesterov's momentum {momentum}", momentum=figure(spec.momentum)),
+        ),
     }[fall.rule]
     factor = float(error_factors(fall.rule, spec.momentum, fall.rate, np.array([shape.largest]))[0])
-    words = (
-        f"learning rate {figure(fall.rate)} is above the stability limit {figure(limit)}{named} ({origin} "
-        f"{figure(shape.largest)}); along that direction each step multiplies the error by {figure(factor)}"
+    words = say(
+        "learning rate {rate} is above the stability limit {limit}{of} ({origin} {largest}); "
+        "along that direction each step multiplies the error by {factor}",
+        rate=figure(fall.rate),
+        limit=figure(limit),
+        of=of,
+        origin=origin,
+        largest=figure(shape.largest),
+        factor=figure(factor),
     )
     wanted = SAFE * limit
     if batches is not None:
         wanted = min(wanted, SAFE * _batch_limit(fall, batches, spec))
-        words += f", and {_steepness(fall, batches)}"
+        words += say(", and {steepness}", steepness=_steepness(fall, batches))
     if standardised is not None and standardised > 2 * limit:
-        stable = f"then any rate below {figure(standardised)} is stable"
-        return f"{words}. Try {figure(wanted, 2)}, or standardise: {stable}."
-    return f"{words}. Try {figure(wanted, 2)}."
+        stable = say("then any rate below {bound} is stable", bound=figure(standardised))
+        return say(
+            "{words}. Try {wanted}, or standardise: {stable}.", words=words, wanted=figure(wanted, 2), stable=stable
+        )
+    return say("{words}. Try {wanted}.", words=words, wanted=figure(wanted, 2))
 
 
-def _steep_batches(fall: Fall, limit: float, batches: Vector, spec: Spec) -> str:
+def _steep_batches(fall: Fall, limit: float, batches: Vector, spec: Spec) -> Sentence:
     own = _batch_limit(fall, batches, spec)
-    added = "" if fall.rule == "plain" else f", with {fall.rule} adding up {figure(1 / (1 - spec.momentum))} steps,"
-    words = (
-        f"full-batch steps are stable up to a learning rate of {figure(limit)}, but {_steepness(fall, batches)}, and "
-        f"learning rate {figure(fall.rate)}{added} overshoots them"
+    added = (
+        ""
+        if fall.rule == "plain"
+        else say(", with {rule} adding up {steps} steps,", rule=named(fall.rule), steps=figure(1 / (1 - spec.momentum)))
+    )
+    words = say(
+        "full-batch steps are stable up to a learning rate of {limit}, but {steepness}, and learning "
+        "rate {rate}{added} overshoots them",
+        limit=figure(limit),
+        steepness=_steepness(fall, batches),
+        rate=figure(fall.rate),
+        added=added,
     )
     if own >= fall.rate:
-        words = (
-            f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} of full-batch steps, and "
-            f"{_steepness(fall, batches)}: the noise of the batches carried the weights away"
+        words = say(
+            "learning rate {rate} is within the limit {limit} of full-batch steps, and {steepness}: the "
+            "noise of the batches carried the weights away",
+            rate=figure(fall.rate),
+            limit=figure(limit),
+            steepness=_steepness(fall, batches),
         )
-    larger = "a larger batch" if fall.batch > 1 else "mini-batches"
+    larger = say("a larger batch") if fall.batch > 1 else say("mini-batches")
     wanted = SAFE * own if own < fall.rate else min(SAFE * own, CAUTION * fall.rate)
-    return f"{words}. Try {figure(wanted, 2)}, or {larger}."
+    return say("{words}. Try {wanted}, or {larger}.", words=words, wanted=figure(wanted, 2), larger=larger)
 
 
-def _steepness(fall: Fall, batches: Vector) -> str:
+def _steepness(fall: Fall, batches: Vector) -> Sentence:
     steepest, middle = figure(float(batches[-1])), figure(float(np.median(batches)))
     if fall.batch == 1:
-        return f"single examples are steeper than the whole: curvature up to {steepest}, {middle} in the middle"
+        return say(
+            "single examples are steeper than the whole: curvature up to {steepest}, {middle} in the middle",
+            steepest=steepest,
+            middle=middle,
+        )
     seen = plural(batches.size, "batch", "batches")
-    return (
-        f"single batches are steeper than the whole: of {seen} of {plural(fall.batch, 'example')} the steepest has "
-        f"curvature {steepest}, the middle one {middle}"
+    return say(
+        "single batches are steeper than the whole: of {seen} of {examples} the steepest has "
+        "curvature {steepest}, the middle one {middle}",
+        seen=seen,
+        examples=plural(fall.batch, "example"),
+        steepest=steepest,
+        middle=middle,
     )
 
 
@@ -127,37 +161,54 @@ def _batch_limit(fall: Fall, batches: Vector, spec: Spec) -> float:
 
 def _near_or_grown(
     fall: Fall, limit: float, examples: Examples, objective: Objective, shape: Curvature, spec: Spec
-) -> str:
+) -> Sentence:
     if objective.loss.name == "squared":
-        return (
-            f"learning rate {figure(fall.rate)} is so near the stability limit {figure(limit)} that its swings grew "
-            f"before they could settle. Try {figure(SAFE * limit, 2)}."
+        return say(
+            "learning rate {rate} is so near the stability limit {limit} that its swings grew before "
+            "they could settle. Try {wanted}.",
+            rate=figure(fall.rate),
+            limit=figure(limit),
+            wanted=figure(SAFE * limit, 2),
         )
     there = largest_curvature(examples, objective, fall.point, spec.seed)
     now = rate_limit(fall.rule, spec.momentum, max(there, shape.largest))
-    within = f"learning rate {figure(fall.rate)} is within the limit {figure(limit)} at the start"
-    words = f"{within}, but the curvature grew"
+    within = say(
+        "learning rate {rate} is within the limit {limit} at the start", rate=figure(fall.rate), limit=figure(limit)
+    )
+    words = say("{within}, but the curvature grew", within=within)
     if now < fall.rate:
-        words += (
-            f": from {figure(shape.largest)} to {figure(there)} at the last good step, where the limit is {figure(now)}"
+        words += say(
+            ": from {largest} to {there} at the last good step, where the limit is {now}",
+            largest=figure(shape.largest),
+            there=figure(there),
+            now=figure(now),
         )
     wanted = min(SAFE * now, CAUTION * fall.rate)
-    return f"{words}. Try {figure(wanted, 2)}, or the scaled method, which measures the curvature on its way."
-
-
-def _without_limit(fall: Fall) -> str:
-    return (
-        f"{fall.rule} divides each gradient by its own size, so no curvature limits its rate, but every weight moves "
-        f"by about the learning rate a step, and {figure(fall.rate)} is too far. "
-        f"Try {figure(CAUTION * fall.rate, 2)}, or leave the rate to auto."
+    return say(
+        "{words}. Try {wanted}, or the scaled method, which measures the curvature on its way.",
+        words=words,
+        wanted=figure(wanted, 2),
     )
 
 
-def _cornered(fall: Fall, objective: Objective) -> str:
-    return (
-        f"the {objective.loss.name} loss has a corner and no curvature, so a step is as long far from the minimum as "
-        f"near it, and learning rate {figure(fall.rate)} jumps across. "
-        f"Try {figure(CAUTION * fall.rate, 2)}, or leave the rate to auto."
+def _without_limit(fall: Fall) -> Sentence:
+    return say(
+        "{rule} divides each gradient by its own size, so no curvature limits its rate, but every "
+        "weight moves by about the learning rate a step, and {rate} is too far. Try {wanted}, or "
+        "leave the rate to auto.",
+        rule=named(fall.rule),
+        rate=figure(fall.rate),
+        wanted=figure(CAUTION * fall.rate, 2),
+    )
+
+
+def _cornered(fall: Fall, objective: Objective) -> Sentence:
+    return say(
+        "the {loss} loss has a corner and no curvature, so a step is as long far from the minimum as "
+        "near it, and learning rate {rate} jumps across. Try {wanted}, or leave the rate to auto.",
+        loss=named(objective.loss.name),
+        rate=figure(fall.rate),
+        wanted=figure(CAUTION * fall.rate, 2),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from downslope.models.linear import Point
 from downslope.records import Choice, Curvature, GapKind, StepRecord, Verdict
 from downslope.types import JsonValue
+from downslope.words import NOTHING, Sentence
 
 Watch = Callable[[StepRecord], None]
 
@@ -101,7 +102,7 @@ class Descent:
     kind: GapKind
     done: bool
     failed: bool = False
-    message: str = ""
+    message: Sentence = NOTHING
     predicted: float = math.nan
     sure: bool = False
 
@@ -116,7 +117,7 @@ class Training:
 
     point: Point
     verdict: Verdict
-    message: str
+    message: Sentence
     objective_at_start: float
     objective: float
     gap: float

@@ -22,7 +22,7 @@ from downslope.engines import linear as engine
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, Verdict
-from downslope.records.figures import figure, plural
+from downslope.records.figures import count, figure, plural
 from downslope.training import squared
 from downslope.training.checkpoint import Keeper
 from downslope.training.full_batch import descend_full_batch
@@ -33,6 +33,7 @@ from downslope.training.mini_batch import descend_in_batches
 from downslope.training.refining import refined, refines
 from downslope.training.scaled import SCALED, ScaledDescent, Stand, descend_cornered
 from downslope.types import JsonValue, Matrix, Vector
+from downslope.words import NOTHING, Sentence, named, say
 
 PASSES = {"scaled": 1000.0, "full-batch": 10_000.0, "mini-batch": 20.0, "stochastic": 20.0}
 """Most passes of each method when ``epochs`` is auto."""
@@ -77,18 +78,25 @@ def _huber_delta(examples: Examples, choices: list[Choice]) -> float:
     centre = middle(examples.target, examples.weights)
     deviation = MAD_TO_DEVIATION * middle(np.abs(examples.target - centre), examples.weights)
     delta = HUBER_DEVIATIONS * (deviation or float(examples.target.std()) or 1.0)
-    reason = f"{HUBER_DEVIATIONS} robust deviations of the target, which is {deviation:.4g} around its median"
+    reason = say(
+        "{deviations} robust deviations of the target, which is {deviation} around its median",
+        deviations=f"{HUBER_DEVIATIONS}",
+        deviation=f"{deviation:.4g}",
+    )
     choices.append(Choice("huber_delta", delta, reason))
     return delta
 
 
 def _least_penalty(examples: Examples, loss: str, choices: list[Choice]) -> float:
     if loss == "squared":
-        reason = "the squared loss has a minimum, and a proof of it, without a penalty"
+        reason = say("the squared loss has a minimum, and a proof of it, without a penalty")
         choices.append(Choice("l2", 0.0, reason))
         return 0.0
     size = effective_examples(examples)
-    reason = f"1 / n for {size:,.0f} examples: weak enough to leave the fit alone, and the minimum can be proved"
+    reason = say(
+        "1 / n for {size} examples: weak enough to leave the fit alone, and the minimum can be proved",
+        size=f"{size:,.0f}",
+    )
     choices.append(Choice("l2", 1.0 / size, reason))
     return 1.0 / size
 
@@ -237,10 +245,10 @@ def _from_least_squares(work: ScaledDescent, stand: Stand, moments: Matrix) -> S
 
 def _explain_scaled(moments: Moments) -> Choice:
     if moments.matrix is None:
-        reason = "1, times the inverse of the diagonal of the Hessian: there are too many features for more"
+        reason = say("1, times the inverse of the diagonal of the Hessian: there are too many features for more")
     else:
-        rows = f"{moments.sampled:,} sampled" if moments.sampled else "all"
-        reason = f"1, times the inverse Hessian measured on {rows} rows: the step that a bowl needs"
+        rows = say("{sampled} sampled", sampled=count(moments.sampled)) if moments.sampled else say("all")
+        reason = say("1, times the inverse Hessian measured on {rows} rows: the step that a bowl needs", rows=rows)
     return Choice("learning_rate", 1.0, reason)
 
 
@@ -267,22 +275,34 @@ def _conclude(
     )  # fmt: skip
 
 
-def _message(verdict: Verdict, descent: Descent, log: Logbook, spec: Spec, predicted: float) -> str:
-    where = f"{descent.kind} gap {figure(descent.gap, 2)}" if math.isfinite(descent.gap) else "gap unknown"
-    work = f"{plural(log.updates, 'update')}, {plural(log.passes, 'pass', 'passes')}"
+def _message(verdict: Verdict, descent: Descent, log: Logbook, spec: Spec, predicted: float) -> Sentence:
+    where = (
+        say("{kind} gap {gap}", kind=named(descent.kind), gap=figure(descent.gap, 2))
+        if math.isfinite(descent.gap)
+        else say("gap unknown")
+    )
+    work = say(
+        "{updates}, {passes}", updates=plural(log.updates, "update"), passes=plural(log.passes, "pass", "passes")
+    )
     asked = figure(spec.tolerance)
     if verdict is Verdict.CONVERGED:
-        return f"converged: {where} after {work}"
+        return say("converged: {where} after {work}", where=where, work=work)
     if verdict is Verdict.STOPPED:
-        return f"stopped by hand after {work}: {where}"
-    where += f", not proved below {asked}" if descent.gap <= spec.tolerance else f", asked {asked}"
+        return say("stopped by hand after {work}: {where}", work=work, where=where)
+    where += (
+        say(", not proved below {asked}", asked=asked)
+        if descent.gap <= spec.tolerance
+        else say(", asked {asked}", asked=asked)
+    )
     if not log.spent:
-        return f"no further progress: {where}; float arithmetic can tell no more"
-    more = ""
+        return say("no further progress: {where}; float arithmetic can tell no more", where=where)
+    more = NOTHING
     if math.isfinite(predicted):
         passes = plural(float(f"{predicted:.2g}"), "more pass", "more passes")
-        more = f"; {'about' if descent.sure else 'at least'} {passes} would be needed"
-    return f"budget spent after {work}: {where}{more}"
+        more = say("; about {passes} would be needed", passes=passes)
+        if not descent.sure:
+            more = say("; at least {passes} would be needed", passes=passes)
+    return say("budget spent after {work}: {where}{more}", work=work, where=where, more=more)
 
 
 def certified_or_estimated(

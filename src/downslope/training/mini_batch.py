@@ -33,6 +33,7 @@ from downslope.training.judging import REFRESHED, Judge
 from downslope.training.logbook import DIVERGED, Descent, Logbook
 from downslope.training.metric import Metric
 from downslope.types import JsonValue, Vector
+from downslope.words import say
 
 HALVINGS = (0.05, 0.2, 0.5, 0.8)
 """Shares of the run after which the worse half of the lanes is dropped; at the end the best one stays."""
@@ -344,8 +345,10 @@ class _Race:
     def choice(self) -> Choice:
         """Return the rate chosen, with what each of the others had reached when it was dropped."""
         candidates = tuple(self.evidence[each] for each in sorted(self.evidence, reverse=True))
-        reason = (
-            f"the lowest loss of {len(candidates)} rates run side by side on the same batches, the worse half dropped "
-            f"{len(HALVINGS)} times"
+        reason = say(
+            "the lowest loss of {rates} rates run side by side on the same batches, the worse half "
+            "dropped {times} times",
+            rates=len(candidates),
+            times=len(HALVINGS),
         )
         return Choice("learning_rate", self.best.rate, reason, candidates)

@@ -24,18 +24,21 @@ from downslope.records import Choice
 from downslope.records.figures import figure
 from downslope.records.shape import Noise
 from downslope.types import JsonValue
+from downslope.words import say
 
 CANDIDATES = (16, 32, 64, 128, 256, 512, 1024)
 TIMED = {16: 32, 256: 4}
 """Batch size -> steps a timed call: the two sizes at which a step is timed."""
 TRIES = 3
+AT_THE_START = say("at the start")
+"""When the noise is measured where nothing else is said."""
 ALIKE = 1.25
 """Sizes whose predicted times are within this factor of the smallest are alike, and the largest of them is taken: the
 noise scale grows along a run (McCandlish et al. 2018, section 3.1)."""
 
 
 def choose_network_batch(
-    noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1], when: str = "at the start"
+    noise: Noise, cost: StepCost, rows: int, most: int = CANDIDATES[-1], when: str = AT_THE_START
 ) -> Choice:
     """Return the largest batch size that is near the smallest predicted time to the minimum, with its evidence.
 
@@ -57,14 +60,23 @@ def choose_network_batch(
     least = min(float(each["relative_time"]) for each in candidates)
     best = [each for each in candidates if each["relative_time"] <= ALIKE * least][-1]
     measured = (
-        f"{figure(noise.scale)} examples (95 %: {figure(noise.low)} to {figure(noise.high)})"
+        say(
+            "{scale} examples (95 %: {low} to {high})",
+            scale=figure(noise.scale),
+            low=figure(noise.low),
+            high=figure(noise.high),
+        )
         if known
-        else f"above {figure(noise.low)} examples"
+        else say("above {low} examples", low=figure(noise.low))
     )
-    reason = (
-        f"the gradient's noise scale {when} is {measured}, and a step costs as much as "
-        f"{figure(cost.step / cost.example, 2)} of them; the largest size within {ALIKE - 1:.0%} of the smallest "
-        f"predicted time, since noise grows along a run"
+    reason = say(
+        "the gradient's noise scale {when} is {measured}, and a step costs as much as {examples} of "
+        "them; the largest size within {share} of the smallest predicted time, since noise grows "
+        "along a run",
+        when=when,
+        measured=measured,
+        examples=figure(cost.step / cost.example, 2),
+        share=f"{ALIKE - 1:.0%}",
     )
     return Choice("batch_size", best["batch_size"], reason, tuple(candidates))
 

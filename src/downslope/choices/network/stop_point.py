@@ -19,6 +19,7 @@ from downslope.engines.network.landscape import Landscape
 from downslope.records.figures import figure
 from downslope.records.shape import StopKind, StopPoint
 from downslope.types import FloatArray, Indices, Vector
+from downslope.words import Sentence, say
 
 NEGLIGIBLE = 1e-3
 """A fall of the loss counts as none below this share of all that it has fallen, or of the loss itself."""
@@ -174,53 +175,74 @@ def _kind(looked: _Looked) -> StopKind:
     return StopKind.SMALL_RATE if looked.rate < SMALL_RATE * looked.limit else StopKind.DESCENDING
 
 
-def _minimum(looked: _Looked) -> str:
+def _minimum(looked: _Looked) -> Sentence:
     lowest = looked.found.smallest
-    shape = "no direction curves down" if not looked.escape[0] else "the direction that curves down gains nothing"
-    return (
-        f"a minimum: Newton's step lowers the loss by {figure(looked.drop)} at most, and {shape} "
-        f"(curvatures from {figure(lowest)} to {figure(float(looked.found.values[0]))})"
+    shape = (
+        say("no direction curves down") if not looked.escape[0] else say("the direction that curves down gains nothing")
+    )
+    return say(
+        "a minimum: Newton's step lowers the loss by {drop} at most, and {shape} (curvatures from "
+        "{lowest} to {highest})",
+        drop=figure(looked.drop),
+        shape=shape,
+        lowest=figure(lowest),
+        highest=figure(float(looked.found.values[0])),
     )
 
 
-def _saddle(looked: _Looked) -> str:
-    return (
-        f"a saddle: the gradient is all but zero, yet one direction curves down by {figure(looked.found.smallest)}, "
-        f"and the loss falls by {figure(looked.escape[0])} along it within a distance of {figure(looked.escape[1])}"
+def _saddle(looked: _Looked) -> Sentence:
+    return say(
+        "a saddle: the gradient is all but zero, yet one direction curves down by {smallest}, and "
+        "the loss falls by {fall} along it within a distance of {distance}",
+        smallest=figure(looked.found.smallest),
+        fall=figure(looked.escape[0]),
+        distance=figure(looked.escape[1]),
     )
 
 
-def _plateau(looked: _Looked) -> str:
-    return (
-        f"a plateau: a slope of {figure(looked.gradient)} and curvatures up to {figure(looked.largest)} change the "
-        f"loss by less than {figure(looked.negligible)} within a distance of {figure(looked.reach)}"
+def _plateau(looked: _Looked) -> Sentence:
+    return say(
+        "a plateau: a slope of {gradient} and curvatures up to {largest} change the loss by less "
+        "than {negligible} within a distance of {reach}",
+        gradient=figure(looked.gradient),
+        largest=figure(looked.largest),
+        negligible=figure(looked.negligible),
+        reach=figure(looked.reach),
     )
 
 
-def _noise_floor(looked: _Looked) -> str:
-    return (
-        f"the noise floor: the gradient, {figure(looked.gradient)}, is less than its scatter over batches of "
-        f"{looked.batch}, {figure(looked.noise)}; larger batches or a smaller learning rate could still lower the "
-        f"loss by {figure(looked.drop)}"
+def _noise_floor(looked: _Looked) -> Sentence:
+    return say(
+        "the noise floor: the gradient, {gradient}, is less than its scatter over batches of "
+        "{batch}, {noise}; larger batches or a smaller learning rate could still lower the loss by "
+        "{drop}",
+        gradient=figure(looked.gradient),
+        batch=looked.batch,
+        noise=figure(looked.noise),
+        drop=figure(looked.drop),
     )
 
 
-def _small_rate(looked: _Looked) -> str:
-    return (
-        f"no stop: the learning rate {figure(looked.rate)} is small beside the stability limit "
-        f"{figure(looked.limit)}; an update lowers the loss by about {figure(looked.expected)}, and it can still fall "
-        f"by {figure(looked.drop)} or more"
+def _small_rate(looked: _Looked) -> Sentence:
+    return say(
+        "no stop: the learning rate {rate} is small beside the stability limit {limit}; an update "
+        "lowers the loss by about {expected}, and it can still fall by {drop} or more",
+        rate=figure(looked.rate),
+        limit=figure(looked.limit),
+        expected=figure(looked.expected),
+        drop=figure(looked.drop),
     )
 
 
-def _descending(looked: _Looked) -> str:
-    return (
-        f"no stop: the gradient is {figure(looked.gradient)}, and the loss can still fall by {figure(looked.drop)} "
-        f"or more"
+def _descending(looked: _Looked) -> Sentence:
+    return say(
+        "no stop: the gradient is {gradient}, and the loss can still fall by {drop} or more",
+        gradient=figure(looked.gradient),
+        drop=figure(looked.drop),
     )
 
 
-SENTENCES: dict[StopKind, Callable[[_Looked], str]] = {
+SENTENCES: dict[StopKind, Callable[[_Looked], Sentence]] = {
     StopKind.MINIMUM: _minimum, StopKind.SADDLE: _saddle, StopKind.PLATEAU: _plateau,
     StopKind.NOISE_FLOOR: _noise_floor, StopKind.SMALL_RATE: _small_rate, StopKind.DESCENDING: _descending,
 }  # fmt: skip

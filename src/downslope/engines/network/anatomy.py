@@ -18,6 +18,7 @@ from downslope.engines.network.loop import State, Tree
 from downslope.losses import Loss
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.types import Indices
+from downslope.words import Sentence, say
 
 Array = jax.Array
 
@@ -83,7 +84,7 @@ def _peaks(rest: Tree, weights: Tree, statistics: Statistics, data: Data, rows: 
     return peaks
 
 
-def not_finite(rest: Tree, loss: Loss, l2: float, state: State, data: Data, rows: Indices) -> str | None:
+def not_finite(rest: Tree, loss: Loss, l2: float, state: State, data: Data, rows: Indices) -> Sentence | None:
     """Return where a step on some rows stopped giving numbers, as the beginning of a sentence; None where it did not.
 
     Layers are asked in the order in which the numbers pass: forwards to the loss, then back through their gradients.
@@ -95,16 +96,18 @@ def not_finite(rest: Tree, loss: Loss, l2: float, state: State, data: Data, rows
         cut = replace(network, hidden=network.hidden[: index + 1], last=_as_it_is)
         out, _ = cut(batch, state.statistics, key, counted)
         if not bool(jnp.isfinite(out).all()):
-            return f"layer hidden.{index} gave numbers that are not finite"
+            return say("layer hidden.{index} gave numbers that are not finite", index=index)
     if not bool(jnp.isfinite(network(batch, state.statistics, key, counted)[0]).all()):
-        return "layer last gave scores that are not finite"
+        return say("layer last gave scores that are not finite")
     ask = jax.value_and_grad(batch_loss(rest, loss, l2), has_aux=True)
     (value, _), gradient = ask(state.weights, state.statistics, data, jnp.asarray(rows), counted, key)
     if not bool(jnp.isfinite(value)):
-        return "the loss of finite scores is not a number"
+        return say("the loss of finite scores is not a number")
     for path, leaf in reversed(jax.tree_util.tree_flatten_with_path(gradient)[0]):
         if not bool(jnp.isfinite(leaf).all()):
-            return f"the gradient of layer {'.'.join(str(_key(each)) for each in path[:-1])} is not finite"
+            return say(
+                "the gradient of layer {path} is not finite", path=".".join(str(_key(each)) for each in path[:-1])
+            )
     return None
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from downslope.models.surface.surface import Box, KnownMinimum, Surface
+from downslope.words import Sentence, say
 
 Array = jax.Array
 PLANE = ("x", "y")
@@ -100,49 +101,52 @@ def _square(side: float) -> Box:
 
 
 _ORIGIN = (KnownMinimum((0.0, 0.0), 0.0),)
-_Row = tuple[str, Callable[[Array], Array], str, Box, tuple[KnownMinimum, ...], bool, str, str]
+_Row = tuple[str, Callable[[Array], Array], str, Box, tuple[KnownMinimum, ...], bool, str, Sentence]
 _TABLE: tuple[_Row, ...] = (
     ("bowl", _bowl, "x**2 + y**2", _square(5.0), _ORIGIN, True, EXACT,
-     "The same curvature every way: the gradient points at the minimum, and rate 0.5 lands on it in one step."),
+     say("The same curvature every way: the gradient points at the minimum, and rate 0.5 lands on it in one step.")),
     ("long-valley", _long_valley, "x**2/2 + 50*y**2", _square(5.0), _ORIGIN, True, EXACT,
-     "Curvatures of 1 and 100: a rate that is safe across, below 0.02, is slow along, and momentum makes up for it."),
+     say("Curvatures of 1 and 100: a rate that is safe across, below 0.02, is slow along, and momentum makes up for "
+         "it.")),
     ("saddle", _saddle, "x**2 - y**2 + y**4/4", _square(3.0),
      (KnownMinimum((0.0, math.sqrt(2.0)), -1.0), KnownMinimum((0.0, -math.sqrt(2.0)), -1.0)), True, EXACT,
-     "The gradient is zero at (0, 0) and yet it is no minimum: only a start with y exactly 0 stays there."),
+     say("The gradient is zero at (0, 0) and yet it is no minimum: only a start with y exactly 0 stays there.")),
     ("plateau", _plateau, "1 - exp(-(x**2 + y**2)/2)", _square(6.0), _ORIGIN, True,
      "the gradient is x and y times a number above 0",
-     "Far out the slope is all but zero: a small gradient need not mean that a minimum is near."),
+     say("Far out the slope is all but zero: a small gradient need not mean that a minimum is near.")),
     ("egg-crate", _egg_crate, "20 + x**2 + y**2 - 10*(cos(2*pi*x) + cos(2*pi*y))", _square(5.12), _cells(), True,
      "Rastrigin 1974, in two variables; the other minima by Newton's method on its gradient",
-     "A minimum in every cell: where small steps end depends on the start alone."),
+     say("A minimum in every cell: where small steps end depends on the start alone.")),
     ("himmelblau", _himmelblau, "(x**2 + y - 11)**2 + (x + y**2 - 7)**2", _square(5.0),
      (KnownMinimum((3.0, 2.0), 0.0), KnownMinimum((-2.8051180869527449, 3.1313125182505730), 0.0),
       KnownMinimum((-3.7793102533777469, -3.2831859912861694), 0.0),
       KnownMinimum((3.5844283403304917, -1.8481265269644036), 0.0)), True,
      "Himmelblau 1972, Applied Nonlinear Programming, problem 29; digits by Newton's method",
-     "Four minima of equal value: which one is reached depends on the start, and on the length of the steps."),
+     say("Four minima of equal value: which one is reached depends on the start, and on the length of the steps.")),
     ("rosenbrock", _rosenbrock, "(1 - x)**2 + 100*(y - x**2)**2", ((-2.0, 2.0), (-1.0, 3.0)),
      (KnownMinimum((1.0, 1.0), 0.0),), True, "Rosenbrock 1960, An automatic method for finding the greatest or least",
-     "A bent valley with steep sides: descent finds its floor at once, and then takes thousands of steps along it."),
+     say("A bent valley with steep sides: descent finds its floor at once, and then takes thousands of steps "
+         "along it.")),
     ("beale", _beale, "(1.5 - x + x*y)**2 + (2.25 - x + x*y**2)**2 + (2.625 - x + x*y**3)**2", _square(4.5),
      (KnownMinimum((3.0, 0.5), 0.0),), False, f"{JAMIL} 10",
-     "Steep corners around an almost flat middle: no one rate suits both, unless the rule adapts it."),
+     say("Steep corners around an almost flat middle: no one rate suits both, unless the rule adapts it.")),
     ("ackley", _ackley,
      "20 + exp(1) - 20*exp(-0.2*sqrt((x**2 + y**2)/2)) - exp((cos(2*pi*x) + cos(2*pi*y))/2)", _square(5.0), _ORIGIN,
      False, f"{JAMIL} 1",
-     "Ripples on a funnel with a pointed tip: small steps stop in a ripple, and at the tip the slope never fades."),
+     say("Ripples on a funnel with a pointed tip: small steps stop in a ripple, and at the tip the slope never "
+         "fades.")),
     ("six-hump-camel", _six_hump_camel, "(4 - 2.1*x**2 + x**4/3)*x**2 + x*y + (4*y**2 - 4)*y**2",
      ((-3.0, 3.0), (-2.0, 2.0)),
      (*_mirrored(0.089842013100318062, -0.71265640302073963, -1.0316284534898774, lowest=True),
       *_mirrored(-1.7036067149699808, 0.79608356867262512, -0.21546382438371764, lowest=False),
       *_mirrored(-1.6071047529201972, -0.56865145488413137, 2.1042503103112583, lowest=False)), True,
      "Dixon and Szegö 1978, The global optimization problem; digits by Newton's method",
-     "Six minima, of which two are lowest: the best that a run has found is not the best there is."),
+     say("Six minima, of which two are lowest: the best that a run has found is not the best there is.")),
     ("two-valleys", _two_valleys, "x**4/4 + x**3/3 - x**2", ((-3.5, 2.5),),
      (KnownMinimum((-2.0,), -8.0 / 3.0), KnownMinimum((1.0,), -5.0 / 12.0, lowest=False)), True,
      "its slope is x (x - 1) (x + 2)",
-     "From x = 2, rate 0.05 stays in the shallow valley, 0.3 steps over the ridge into the deep one, and 0.6 jumps "
-     "over both and away."),
+     say("From x = 2, rate 0.05 stays in the shallow valley, 0.3 steps over the ridge into the deep one, and 0.6 jumps "
+     "over both and away.")),
 )  # fmt: skip
 
 SURFACES: dict[str, Surface] = {

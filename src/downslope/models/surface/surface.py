@@ -9,6 +9,7 @@ from typing import Any
 
 from downslope.errors import OptionError
 from downslope.records.figures import figure
+from downslope.words import NOTHING, Sentence
 
 SIDE = 5.0
 """The box of a surface that brings none of its own: from minus this to plus this, each way."""
@@ -42,7 +43,7 @@ class Surface:
     minima: tuple[KnownMinimum, ...] = ()
     complete: bool = False
     source: str = ""
-    teaches: str = ""
+    teaches: Sentence = NOTHING
 
     @property
     def lowest(self) -> float | None:

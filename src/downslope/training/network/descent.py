@@ -34,7 +34,7 @@ from downslope.engines.network.rules import Rule, settled_weights
 from downslope.errors import InputError
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
-from downslope.records.figures import figure, plural
+from downslope.records.figures import count, figure, plural
 from downslope.records.files import record_from_json, record_to_json
 from downslope.records.shape import Look, StopPoint
 from downslope.training.checkpoint import Checkpoint, Keeper
@@ -56,6 +56,7 @@ from downslope.training.network.racing import (
     restarted,
 )
 from downslope.types import Vector
+from downslope.words import NOTHING, Sentence, say
 
 CHUNK_SECONDS = 0.25
 """Seconds between two trips to the host."""
@@ -169,7 +170,7 @@ class NetworkDescent:
         except KeyboardInterrupt:
             if not self.progress.steps:
                 raise
-            return self._end(Verdict.STOPPED, f"stopped by hand after {self._work()}")
+            return self._end(Verdict.STOPPED, say("stopped by hand after {work}", work=self._work()))
 
     def advance(self) -> Ended | None:
         """Take one chunk of updates and look at what came of it; return the end of the training, or None."""
@@ -243,7 +244,9 @@ class NetworkDescent:
         mean = race.means(progress.raced)
         progress.evidence = race.evidence(progress.rates, mean, self.problem.scale.objective)
         if not np.isfinite(mean).any():
-            return self._end(Verdict.DIVERGED, f"diverged at every rate from {figure(progress.rates[0])} down")
+            return self._end(
+                Verdict.DIVERGED, say("diverged at every rate from {rate} down", rate=figure(progress.rates[0]))
+            )
         winner = lasting_lane(progress.rates, mean, self.start)
         self.state = lane(self.state, winner)
         self.path.choose(winner)
@@ -264,28 +267,33 @@ class NetworkDescent:
         if message:
             return self._end(Verdict.CONVERGED, message)
         if progress.updates >= self.course.updates:
-            return self._end(Verdict.BUDGET, f"all the planned work is done: {self._work()}")
+            return self._end(Verdict.BUDGET, say("all the planned work is done: {work}", work=self._work()))
         if self.seconds >= self.max_seconds:
-            return self._end(Verdict.BUDGET, f"max-seconds is reached after {self._work()}")
+            return self._end(Verdict.BUDGET, say("max-seconds is reached after {work}", work=self._work()))
         return None
 
-    def _converged(self) -> str:
+    def _converged(self) -> Sentence:
         """Return why nothing more is to be gained, empty while something may be."""
         progress, rows = self.progress, self.problem.train.rows
         looks = plural(self.patience, "look")
         if progress.waited >= self.patience:
-            return (
-                f"converged: the held-out loss has not fallen for {looks}; "
-                f"the weights of update {progress.best_update:,}, its lowest, are kept"
+            return say(
+                "converged: the held-out loss has not fallen for {looks}; the weights of update "
+                "{update}, its lowest, are kept",
+                looks=looks,
+                update=count(progress.best_update),
             )
         if len(progress.noises) >= self.patience and progress.updates >= SETTLED * self.course.updates:
             spread, signal = np.mean(progress.noises[-self.patience :], axis=0)
             if lost_in_noise(spread, signal, rows):
-                return (
-                    f"converged: over the last {looks} the gradient's squared length, {figure(signal)}, was no more "
-                    f"than what the noise of single rows makes of it, {figure(spread / rows)}"
+                return say(
+                    "converged: over the last {looks} the gradient's squared length, {signal}, was no more than "
+                    "what the noise of single rows makes of it, {noise}",
+                    looks=looks,
+                    signal=figure(signal),
+                    noise=figure(spread / rows),
                 )
-        return ""
+        return NOTHING
 
     def _look(self) -> float:
         """Return the held-out loss, and keep the weights where it is the lowest; nan where no rows are held out.
@@ -311,7 +319,7 @@ class NetworkDescent:
         """End the run at its last good weights; a rate that was chosen here is halved first."""
         progress = self.progress
         bad = first_bad(chunk, self.limit)
-        loss, explained = float(chunk.losses[bad]), ""
+        loss, explained = float(chunk.losses[bad]), NOTHING
         progress.updates += bad
         good = self._begun.last_good(self._program(), bad)
         if not math.isfinite(loss):
@@ -324,11 +332,11 @@ class NetworkDescent:
             self._begun.forget()
             progress.updates = int(self.state.updates)
             return None
-        what = explained or f"the loss is {figure(loss / self.start)} times the start's"
+        what = explained or say("the loss is {loss} times the start's", loss=figure(loss / self.start))
         limit = self.looks()[-1].limit if progress.looks else math.nan
         return self._end(Verdict.DIVERGED, divergence(progress.updates + 1, what, progress.chosen, limit))
 
-    def _end(self, verdict: Verdict, message: str) -> Ended:
+    def _end(self, verdict: Verdict, message: Sentence) -> Ended:
         weights = settled_weights(self.rule_name, self.state.rule, self.state.weights)
         statistics = self.state.statistics
         if verdict is not Verdict.DIVERGED and not self.racing:
@@ -340,9 +348,13 @@ class NetworkDescent:
             weights, statistics = self.best
         return Ended(verdict, message, weights, statistics)
 
-    def _work(self) -> str:
+    def _work(self) -> Sentence:
         passes = self.course.passes(self.progress.updates)
-        return f"{plural(self.progress.updates, 'update')}, {plural(passes, 'pass', 'passes')}"
+        return say(
+            "{updates}, {passes}",
+            updates=plural(self.progress.updates, "update"),
+            passes=plural(passes, "pass", "passes"),
+        )
 
     def _note(
         self, losses: NDArray[np.float32], norms: NDArray[np.float32], rate: float, held: float = math.nan,
@@ -366,21 +378,28 @@ class NetworkDescent:
         progress = self.progress
         if not progress.evidence:
             return None
-        reason = (
-            f"the smallest of {len(progress.evidence)} rates, raced over the first {self.course.race} "
-            f"updates, whose loss fell at least {NEARLY:.0%} as far as the best"
+        reason = say(
+            "the smallest of {rates} rates, raced over the first {updates} updates, whose loss fell at "
+            "least {share} as far as the best",
+            rates=len(progress.evidence),
+            updates=self.course.race,
+            share=f"{NEARLY:.0%}",
         )
         beside = self._beside_limit()
         return Choice("learning_rate", progress.chosen, reason + beside + halvings(progress.retries),
                       tuple(progress.evidence))  # fmt: skip
 
-    def _beside_limit(self) -> str:
+    def _beside_limit(self) -> Sentence:
         """Return how the raced rate stands to the stability limit measured where the race ended."""
         looks = self.looks()
         if not looks or not (0 < looks[0].limit < math.inf):
-            return ""
+            return NOTHING
         share = self.progress.chosen * 2**self.progress.retries / looks[0].limit
-        return f"; it is {figure(share, 2)} of the stability limit measured there, {figure(looks[0].limit, 2)}"
+        return say(
+            "; it is {part} of the stability limit measured there, {limit}",
+            part=figure(share, 2),
+            limit=figure(looks[0].limit, 2),
+        )
 
     def looks(self) -> tuple[Look, ...]:
         """Return what was measured along the run."""

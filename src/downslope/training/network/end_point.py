@@ -30,6 +30,7 @@ from downslope.records.figures import count, figure, plural
 from downslope.records.shape import StopKind, StopPoint
 from downslope.records.surface import Stop
 from downslope.types import Indices, Vector
+from downslope.words import Sentence, say
 
 WHOLE_MOST, WHOLE_WORK = 200, 2e7
 """Most numbers to learn, and most of them times examples, for which the whole Hessian is worked out."""
@@ -73,25 +74,25 @@ class EndPoint:
     kind: Stop
     smallest: float
     largest: float
-    reason: str
+    reason: Sentence
     stop_point: StopPoint | None = None
 
 
 def end_point(problem: FunctionProblem, ended: Ended, seed: int) -> EndPoint:
     """Return what kind of point a descent ended at; unknown where its curvature is not a number, or not to be had."""
     if not math.isfinite(ended.norm):
-        return _unknown("the gradient is not a number there")
+        return _unknown(say("the gradient is not a number there"))
     try:
         if problem.size <= WHOLE_MOST and problem.size * max(problem.rows, 1) <= WHOLE_WORK:
             return _by_whole_hessian(problem, ended)
         return _by_measurement(problem, ended, seed)
     except FAILURES as error:
         first = str(error).strip().partition("\n")[0].rstrip(".")
-        return _unknown(f"its curvature cannot be computed ({first or type(error).__name__})")
+        return _unknown(say("its curvature cannot be computed ({reason})", reason=first or type(error).__name__))
 
 
-def _unknown(why: str) -> EndPoint:
-    return EndPoint(Stop.UNKNOWN, math.nan, math.nan, f"not known: {why}")
+def _unknown(why: Sentence) -> EndPoint:
+    return EndPoint(Stop.UNKNOWN, math.nan, math.nan, say("not known: {why}", why=why))
 
 
 def _by_whole_hessian(problem: FunctionProblem, ended: Ended) -> EndPoint:
@@ -99,13 +100,23 @@ def _by_whole_hessian(problem: FunctionProblem, ended: Ended) -> EndPoint:
     point = problem.vector(ended.weights)
     bowl = flat.bowl(point, exact=True)
     if not bowl.finite:
-        return _unknown("a curvature is not a number there")
+        return _unknown(say("a curvature is not a number there"))
     kind = _kind_of(flat, point, bowl, ended.fallen, LEVEL[problem.double])
     smallest, largest = float(bowl.bends[0]), float(bowl.bends[-1])
-    whole = f"all {problem.size:,} directions were" if problem.size > 1 else "its only direction was"
-    told = f"{whole} measured: curvatures from {figure(smallest)} to {figure(largest)}, gradient {figure(bowl.norm)}"
+    whole = (
+        say("all {size} directions were", size=count(problem.size))
+        if problem.size > 1
+        else say("its only direction was")
+    )
+    told = say(
+        "{whole} measured: curvatures from {smallest} to {largest}, gradient {norm}",
+        whole=whole,
+        smallest=figure(smallest),
+        largest=figure(largest),
+        norm=figure(bowl.norm),
+    )
     if kind is Stop.SLOPE and smallest > 0:
-        told += f"; the bowl that fits there falls by another {figure(bowl.gap())}"
+        told += say("; the bowl that fits there falls by another {gap}", gap=figure(bowl.gap()))
     return EndPoint(kind, smallest, largest, told)
 
 
@@ -159,30 +170,43 @@ def _by_measurement(problem: FunctionProblem, ended: Ended, seed: int) -> EndPoi
         kind = Stop.MINIMUM if _rises(found, level) else Stop.FLAT_MINIMUM
     told = _flat(found, level) if kind is Stop.FLAT_MINIMUM else found.message
     if found.kind is StopKind.MINIMUM:
-        told += f"; of {problem.size:,} directions the outermost alone were looked for"
+        told += say("; of {size} directions the outermost alone were looked for", size=count(problem.size))
     end = EndPoint(kind, found.smallest, found.largest, told, found)
     return end if landscape is every else _by_some(end, found, _fall_of_all(every, landscape, ended.weights))
 
 
 def _by_some(end: EndPoint, found: StopPoint, fall: float) -> EndPoint:
     """Return what some examples say of a point, held against how far the loss of all falls on the way they point."""
-    some = f"{count(found.rows)} of {plural(found.all_rows, 'example')}"
+    some = say("{rows} of {examples}", rows=count(found.rows), examples=plural(found.all_rows, "example"))
     if end.kind is not Stop.SLOPE:
-        return replace(end, reason=f"{end.reason}; the curvature is that of {some}")
+        return replace(end, reason=say("{reason}; the curvature is that of {some}", reason=end.reason, some=some))
     seen = replace(found, drop=fall)
     if fall > found.negligible:
-        told = f"{end.reason}; that is by {some}, and the loss of all falls by {figure(fall)} on the way they point"
+        told = say(
+            "{reason}; that is by {some}, and the loss of all falls by {fall} on the way they point",
+            reason=end.reason,
+            some=some,
+            fall=figure(fall),
+        )
         return replace(end, reason=told, stop_point=seen)
-    less = f"that of all falls by {figure(fall)} alone on the way they point, which is next to nothing"
-    told = f"not known: by {some} the loss could still fall by {figure(found.drop)}, but {less}"
+    less = say("that of all falls by {fall} alone on the way they point, which is next to nothing", fall=figure(fall))
+    told = say(
+        "not known: by {some} the loss could still fall by {drop}, but {less}",
+        some=some,
+        drop=figure(found.drop),
+        less=less,
+    )
     return replace(end, kind=Stop.UNKNOWN, reason=told, stop_point=seen)
 
 
-def _small_saddle(found: StopPoint) -> str:
+def _small_saddle(found: StopPoint) -> Sentence:
     """Return the sentence of a saddle from which the loss falls by less than is worth naming, but does fall."""
-    return (
-        f"a saddle, though a shallow one: one direction curves down by {figure(found.smallest)}, and the loss falls by "
-        f"{figure(found.escape_drop)} along it within a distance of {figure(found.escape_length)}"
+    return say(
+        "a saddle, though a shallow one: one direction curves down by {smallest}, and the loss falls "
+        "by {fall} along it within a distance of {distance}",
+        smallest=figure(found.smallest),
+        fall=figure(found.escape_drop),
+        distance=figure(found.escape_length),
     )
 
 
@@ -205,18 +229,36 @@ def _bends_up(found: StopPoint, level: float) -> bool:
     return found.smallest > max(found.smallest_error, level * found.largest)
 
 
-def _flat(found: StopPoint, level: float) -> str:
+def _flat(found: StopPoint, level: float) -> Sentence:
     """Return the sentence of a minimum of which it is not known that every direction rises."""
-    lowest = f"the lowest curvature found, {figure(found.smallest)} beside {figure(found.largest)}"
+    lowest = say(
+        "the lowest curvature found, {smallest} beside {largest}",
+        smallest=figure(found.smallest),
+        largest=figure(found.largest),
+    )
     if found.escape_drop > 0 or found.smallest < -found.smallest_error:
-        level_by = f"along {lowest}, it falls by {figure(found.escape_drop)}, which is next to nothing"
+        level_by = say(
+            "along {lowest}, it falls by {fall}, which is next to nothing",
+            lowest=lowest,
+            fall=figure(found.escape_drop),
+        )
     elif _bends_up(found, level):
-        level_by = f"{lowest}, is small beside the slope of {figure(found.gradient_norm)}"
+        level_by = say(
+            "{lowest}, is small beside the slope of {slope}",
+            lowest=lowest,
+            slope=figure(found.gradient_norm),
+        )
     else:
-        level_by = f"{lowest}, cannot be told from none (its error is {figure(found.smallest_error)})"
-    return (
-        f"a minimum, but all but level in some direction: Newton's step lowers the loss by {figure(found.drop)} at "
-        f"most, and {level_by}"
+        level_by = say(
+            "{lowest}, cannot be told from none (its error is {error})",
+            lowest=lowest,
+            error=figure(found.smallest_error),
+        )
+    return say(
+        "a minimum, but all but level in some direction: Newton's step lowers the loss by {drop} at "
+        "most, and {level_by}",
+        drop=figure(found.drop),
+        level_by=level_by,
     )
 
 

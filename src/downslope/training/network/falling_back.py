@@ -18,6 +18,7 @@ from downslope.engines.network.anatomy import not_finite
 from downslope.engines.network.loop import Program, State
 from downslope.training.network.progress import NetworkProblem
 from downslope.types import Indices, Vector
+from downslope.words import Sentence, say
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class BegunChunks:
             return self._again(program, self._begun[0], self._begun[0].rates.size - 1)
         return self._again(program, self._begun[-1], max(bad - 1, 0))
 
-    def where_numbers_ceased(self, program: Program, good: State, bad: int) -> str:
+    def where_numbers_ceased(self, program: Program, good: State, bad: int) -> Sentence:
         """Return which layer gave no number: at the last good weights, in its gradient, or at those of step ``bad``."""
         here = self._again(program, self._begun[-1], bad)
         steps = [(good, bad - 1), (here, bad)] if bad else [(here, bad)]
         found = (self._ceased(state, step) for state, step in steps)
-        return next((where for where in found if where is not None), "the loss is not a number")
+        return next((where for where in found if where is not None), say("the loss is not a number"))
 
     def _again(self, program: Program, begun: Begun, count: int) -> State:
         """Return where the first ``count`` steps of a chunk lead."""
@@ -68,7 +69,7 @@ class BegunChunks:
             state, _ = program.advance(state, self.problem.train, begun.rows[: count * self.batch], begun.rates[:count])
         return state
 
-    def _ceased(self, state: State, step: int) -> str | None:
+    def _ceased(self, state: State, step: int) -> Sentence | None:
         """Return where numbers ceased at a step of the last chunk, taken from ``state``."""
         rows, problem = self._begun[-1].rows[step * self.batch : (step + 1) * self.batch], self.problem
         return not_finite(problem.rest, problem.loss, problem.l2, state, problem.train, rows)

@@ -32,6 +32,7 @@ from downslope.training.network.course import EPOCHS, Course, course_of
 from downslope.training.network.progress import named_leaves
 from downslope.training.network.racing import RETRIES, Race, divergence, first_bad, halvings, restarted
 from downslope.types import Indices, Vector
+from downslope.words import NOTHING, Sentence, part_of, say
 
 UPDATES, LEAST_UPDATES = 2000, 1000
 """Updates where none are named: with exact slopes, and the fewest with batches."""
@@ -57,7 +58,7 @@ class Descent:
 
     weights: Any
     verdict: Verdict
-    message: str
+    message: Sentence
     updates: int
     passes: float
     steps: tuple[StepRecord, ...]
@@ -165,7 +166,10 @@ class RuleDescent:
                 if not message:
                     self.keeper.offer(self.to_checkpoint)
         except KeyboardInterrupt:
-            verdict, message = Verdict.STOPPED, f"stopped by hand after {plural(self.updates, 'update')}"
+            verdict, message = (
+                Verdict.STOPPED,
+                say("stopped by hand after {updates}", updates=plural(self.updates, "update")),
+            )
         state = lane(self.state, int(np.argmin(self._raced))) if len(self.rates) > 1 else self.state
         weights = settled_weights(self.name, state.rule, state.weights)
         if verdict is Verdict.DIVERGED:
@@ -175,12 +179,12 @@ class RuleDescent:
             self.rate, self.seconds,
         )  # fmt: skip
 
-    def _checked_start(self) -> tuple[Verdict, str]:
+    def _checked_start(self) -> tuple[Verdict, Sentence]:
         if self.exact and self.start.norm == 0:
-            return Verdict.CONVERGED, "the gradient is zero at the start, so no rule takes a step"
-        return Verdict.BUDGET, ""
+            return Verdict.CONVERGED, say("the gradient is zero at the start, so no rule takes a step")
+        return Verdict.BUDGET, NOTHING
 
-    def _advance(self) -> tuple[Verdict, str]:
+    def _advance(self) -> tuple[Verdict, Sentence]:
         """Take one chunk of updates; return how the descent ended, with an empty sentence while it goes on."""
         racing, count = len(self.rates) > 1, self._chunk_size()
         share = self.course.share(self.updates, count)
@@ -221,43 +225,53 @@ class RuleDescent:
         batch = self.course.batch
         return self._order[1][within * batch : (within + count) * batch]
 
-    def _after_race(self, chunk: Chunk, count: int) -> tuple[Verdict, str]:
+    def _after_race(self, chunk: Chunk, count: int) -> tuple[Verdict, Sentence]:
         race = Race(self.course.race)
         self._raced = race.added(self._raced, chunk, self.updates)
         self.updates += count
         if self.updates < self.course.race:
-            return Verdict.BUDGET, ""
+            return Verdict.BUDGET, NOTHING
         mean = race.means(self._raced)
         if self.exact:
             mean = np.array([self._reached(lane(self.state, index)) for index in range(len(self.rates))])
         mean = np.where(np.asarray(self.state.alive) & np.isfinite(mean), mean, np.inf)
         if not np.isfinite(mean).any():
-            return Verdict.DIVERGED, f"diverged at every rate from {figure(self.rates[0])} to {figure(self.rates[-1])}"
+            return Verdict.DIVERGED, say(
+                "diverged at every rate from {highest} to {lowest}",
+                highest=figure(self.rates[0]),
+                lowest=figure(self.rates[-1]),
+            )
         winner = int(np.argmin(mean))
         self.rate = self.rates[winner]
         first = plural(self.course.race, "update")
-        reason = f"the lowest loss of {len(self.rates)} rates run side by side for the first {first}"
+        reason = say(
+            "the lowest loss of {rates} rates run side by side for the first {first}",
+            rates=len(self.rates),
+            first=first,
+        )
         evidence = tuple(race.evidence(self.rates, mean))
         self.choices.append(Choice("learning_rate", self.rate, reason, evidence))
         self._note_chunk(chunk.losses[winner], chunk.norms[winner])
         self.state, self.rates, self._step_seconds = lane(self.state, winner), [self.rate], math.nan
-        return Verdict.BUDGET, ""
+        return Verdict.BUDGET, NOTHING
 
     def _reached(self, state: State) -> float:
         return self.problem.whole(settled_weights(self.name, state.rule, state.weights)).value
 
-    def _after(self, chunk: Chunk, count: int) -> tuple[Verdict, str]:
+    def _after(self, chunk: Chunk, count: int) -> tuple[Verdict, Sentence]:
         if not bool(self.state.alive):
             return self._after_divergence(chunk)
         self.updates += count
         self._note_chunk(chunk.losses, chunk.norms)
         if self.updates >= self.course.updates:
-            return Verdict.BUDGET, f"all the planned work is done: {plural(self.updates, 'update')}"
+            return Verdict.BUDGET, say(
+                "all the planned work is done: {updates}", updates=plural(self.updates, "update")
+            )
         if self.seconds >= (self.spec.max_seconds or math.inf):
-            return Verdict.BUDGET, f"max-seconds is reached after {plural(self.updates, 'update')}"
-        return Verdict.BUDGET, ""
+            return Verdict.BUDGET, say("max-seconds is reached after {updates}", updates=plural(self.updates, "update"))
+        return Verdict.BUDGET, NOTHING
 
-    def _converged(self, before: State, chunk: Chunk, index: int, rates: Vector) -> tuple[Verdict, str]:
+    def _converged(self, before: State, chunk: Chunk, index: int, rates: Vector) -> tuple[Verdict, Sentence]:
         """End at the first update of a chunk whose gradient was small enough, by going there again."""
         self.state = before
         if index:
@@ -265,9 +279,11 @@ class RuleDescent:
         self.updates += index
         ratio = figure(float(chunk.norms[index]) / self.start.norm)
         work = plural(self.updates, "update")
-        return Verdict.CONVERGED, f"converged: the gradient has shrunk to {ratio} of that at the start after {work}"
+        return Verdict.CONVERGED, say(
+            "converged: the gradient has shrunk to {ratio} of that at the start after {work}", ratio=ratio, work=work
+        )
 
-    def _after_divergence(self, chunk: Chunk) -> tuple[Verdict, str]:
+    def _after_divergence(self, chunk: Chunk) -> tuple[Verdict, Sentence]:
         """End at the last good weights; a rate that was raced is halved first."""
         bad = first_bad(chunk, self.limit)
         self.updates += bad
@@ -276,11 +292,12 @@ class RuleDescent:
             self.retries, self.rate = self.retries + 1, 0.5 * self.rate
             self.state = restarted(self.state, self.rule, self.course.seed)
             last = self.choices[-1]
-            reason = last.reason.split(";")[0] + halvings(self.retries)
+            raced = part_of(last.reason, "raced") or last.reason
+            reason = say("{raced}{halvings}", raced=raced, halvings=halvings(self.retries))
             self.choices[-1] = replace(last, value=self.rate, reason=reason)
-            return Verdict.BUDGET, ""
+            return Verdict.BUDGET, NOTHING
         met = float(chunk.losses[bad])
-        what = f"the loss is {figure(met)}" if math.isfinite(met) else "the loss is not a number"
+        what = say("the loss is {loss}", loss=figure(met)) if math.isfinite(met) else say("the loss is not a number")
         return Verdict.DIVERGED, divergence(self.updates + 1, what, self.rate)
 
     def _note_chunk(self, losses: NDArray[np.float32], norms: NDArray[np.float32]) -> None:

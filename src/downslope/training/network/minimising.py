@@ -24,7 +24,7 @@ from downslope.engines.network.problems import FunctionProblem, pose
 from downslope.engines.network.rules import Rule
 from downslope.errors import OptionError
 from downslope.records import Choice, Spec, StepRecord
-from downslope.records.figures import plural
+from downslope.records.figures import count, plural
 from downslope.records.surface import Minimum
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
@@ -35,6 +35,7 @@ from downslope.training.network.parameters import arrays_by_path
 from downslope.training.network.train import OTHER_RATES, RULE_REASON
 from downslope.training.network.train import RATES as NETWORK_RATES
 from downslope.types import JsonValue, Vector
+from downslope.words import say
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The share of the gradient at the start below which it counts as zero, where none is named."""
@@ -134,12 +135,18 @@ def _method(problem: FunctionProblem, spec: Spec, rule: Any) -> tuple[str, list[
         "auto", "auto", "auto", 0.0
     )  # fmt: skip
     if problem.rows and not problem.residuals:
-        why = f"of {problem.rows:,} examples a few at a time tell the slope"
+        why = say("of {rows} examples a few at a time tell the slope", rows=count(problem.rows))
         return "mini-batch", [Choice("method", "mini-batch", why)]
     if steered or problem.size > SCALED_MOST:
-        why = "a rule or a rate is named" if steered else f"the Hessian of {problem.size:,} numbers is too large"
+        why = (
+            say("a rule or a rate is named")
+            if steered
+            else say("the Hessian of {size} numbers is too large", size=count(problem.size))
+        )
         return "full-batch", [Choice("method", "full-batch", why)]
-    return "scaled", [Choice("method", "scaled", f"the Hessian of {plural(problem.size, 'number')} is small")]
+    return "scaled", [
+        Choice("method", "scaled", say("the Hessian of {numbers} is small", numbers=plural(problem.size, "number")))
+    ]
 
 
 def _stepping(

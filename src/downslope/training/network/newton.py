@@ -15,6 +15,7 @@ from downslope.training.checkpoint import Checkpoint, Keeper
 from downslope.training.logbook import Watch
 from downslope.training.network.functions import Descent, check_start
 from downslope.types import Vector
+from downslope.words import NOTHING, Sentence, say
 
 UPDATES = 200
 """Most updates where none are named; a bowl takes one, and a bent valley some twenty."""
@@ -82,18 +83,23 @@ class ScaledDescent:
                 self.keeper.offer(self.to_checkpoint)
                 verdict, message = self._step()
         except KeyboardInterrupt:
-            verdict, message = Verdict.STOPPED, f"stopped by hand after {plural(self.updates, 'update')}"
+            verdict, message = (
+                Verdict.STOPPED,
+                say("stopped by hand after {updates}", updates=plural(self.updates, "update")),
+            )
         passes = float(self.updates) if self.problem.rows else 0.0
         weights = self.problem.unflatten(self.point)
         return Descent(weights, verdict, message, self.updates, passes, tuple(self.steps), (), math.nan, self.seconds)
 
-    def _step(self) -> tuple[Verdict, str]:
+    def _step(self) -> tuple[Verdict, Sentence]:
         """Take one step; return how the descent ended, with an empty sentence while it goes on."""
         step = self.bowl.step(self.damping)
         share, _ = self.flat.shortened(self.point, self.bowl, step)
         if share == 0.0:
             gap = figure(self.bowl.gap())
-            return Verdict.CONVERGED, f"converged to rounding: no step is lower, and the bowl here promises {gap}"
+            return Verdict.CONVERGED, say(
+                "converged to rounding: no step is lower, and the bowl here promises {gap}", gap=gap
+            )
         largest = float(np.abs(self.bowl.bends).max())
         if share < 1.0:
             self.damping = max(self.damping * STRONGER, FIRST_DAMPING * largest)
@@ -101,28 +107,32 @@ class ScaledDescent:
             self.damping = 0.0 if self.damping < ROUNDING * largest else self.damping * WEAKER
         return self._moved(self.point - share * step, share)
 
-    def _moved(self, point: Vector, share: float) -> tuple[Verdict, str]:
+    def _moved(self, point: Vector, share: float) -> tuple[Verdict, Sentence]:
         self.point, self.updates = point, self.updates + 1
         self.bowl = self.flat.bowl(point)
         self._note(share)
         return self._judged()
 
-    def _judged(self) -> tuple[Verdict, str]:
-        bowl, work = self.bowl, f"after {plural(self.updates, 'update')}"
+    def _judged(self) -> tuple[Verdict, Sentence]:
+        bowl, work = self.bowl, say("after {updates}", updates=plural(self.updates, "update"))
         if not bowl.finite:
-            return Verdict.DIVERGED, f"diverged: a slope or a curvature is not a number {work}"
+            return Verdict.DIVERGED, say("diverged: a slope or a curvature is not a number {work}", work=work)
         small = bowl.norm <= self.spec.tolerance * self.start_norm
         if small or bowl.gap() <= ROUNDING * abs(bowl.value):
             lower = self._escaped() if self.updates < self.most else None
             if lower is not None:
                 return self._moved(lower, 1.0)
             ratio = figure(bowl.norm / self.start_norm) if self.start_norm else "0"
-            return Verdict.CONVERGED, f"converged: the gradient has shrunk to {ratio} of that at the start {work}"
+            return Verdict.CONVERGED, say(
+                "converged: the gradient has shrunk to {ratio} of that at the start {work}", ratio=ratio, work=work
+            )
         if self.updates >= self.most:
-            return Verdict.BUDGET, f"all the planned work is done: {plural(self.updates, 'update')}"
+            return Verdict.BUDGET, say(
+                "all the planned work is done: {updates}", updates=plural(self.updates, "update")
+            )
         if self.seconds >= (self.spec.max_seconds or math.inf):
-            return Verdict.BUDGET, f"max-seconds is reached {work}"
-        return Verdict.BUDGET, ""
+            return Verdict.BUDGET, say("max-seconds is reached {work}", work=work)
+        return Verdict.BUDGET, NOTHING
 
     def _escaped(self) -> Vector | None:
         """Return a point lower than a saddle, along the direction that curves down; None at a minimum."""

@@ -20,6 +20,7 @@ from downslope.models.network.layers import Network, Statistics
 from downslope.records import StepRecord, Verdict
 from downslope.training.network.scaling import TargetScale
 from downslope.types import JsonValue
+from downslope.words import Sentence
 
 TOLD = ("updates", "chosen", "best", "best_update", "waited", "retries")
 LISTS = ("rates", "raced", "evidence", "looks", "noises")
@@ -75,7 +76,7 @@ class Ended:
     """How a training ended, and with which weights."""
 
     verdict: Verdict
-    message: str
+    message: Sentence
     weights: Tree
     statistics: Statistics
 

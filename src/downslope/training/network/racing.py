@@ -13,8 +13,9 @@ import numpy as np
 
 from downslope.engines.network.loop import Chunk, State, first_state
 from downslope.engines.network.rules import Rule
-from downslope.records.figures import figure, plural
+from downslope.records.figures import count, figure, plural
 from downslope.types import JsonValue, Vector
+from downslope.words import NOTHING, Sentence, say
 
 NEARLY = 0.98
 """Share of the best lane's drop that a smaller rate must reach to be preferred: a race is short, a run is long."""
@@ -73,17 +74,20 @@ def restarted(state: State, rule: Rule, seed: int) -> State:
     return fresh._replace(updates=state.updates, clipped=state.clipped)
 
 
-def halvings(retries: int) -> str:
+def halvings(retries: int) -> Sentence:
     """Return how often a rate was halved, to be put after the reason for its choice."""
-    return f"; halved {plural(retries, 'time')} where it diverged later" if retries else ""
+    return say("; halved {times} where it diverged later", times=plural(retries, "time")) if retries else NOTHING
 
 
-def divergence(update: int, what: str, rate: float, limit: float = math.nan) -> str:
+def divergence(update: int, what: str, rate: float, limit: float = math.nan) -> Sentence:
     """Return the message of a run that diverged at an update; limit: the rate's, where one was measured before."""
     smaller = rate / 4
     if 0 < limit < rate:
         smaller = min(smaller, limit / 2)
-    return (
-        f"diverged at update {update:,}: {what} at learning rate {figure(rate)}; "
-        f"try {figure(smaller, 2)}, or leave the rate to choice"
+    return say(
+        "diverged at update {update}: {what} at learning rate {rate}; try {smaller}, or leave the rate to choice",
+        update=count(update),
+        what=what,
+        rate=figure(rate),
+        smaller=figure(smaller, 2),
     )

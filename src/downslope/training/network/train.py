@@ -28,6 +28,7 @@ from downslope.training.network.course import course_of, planned_passes
 from downslope.training.network.given import NetworkInputs
 from downslope.training.network.scaling import TargetScale
 from downslope.types import JsonValue, Vector
+from downslope.words import Sentence, say
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
@@ -65,7 +66,7 @@ class NetworkTraining:
     arrays: Mapping[str, NDArray[Any]]
     target_scale: TargetScale
     verdict: Verdict
-    message: str
+    message: Sentence
     objective_at_start: float
     objective: float
     passes: float
@@ -182,7 +183,7 @@ def _batch_choice(
         f"network-{sha256(key.encode()).hexdigest()[:16]}.json",
         lambda: network_step_cost(loss, rule, problem.weights, statistics, train, train.rows),
     )
-    when = f"after {PILOT} trial updates" if alive else "at the start"
+    when = say("after {updates} trial updates", updates=PILOT) if alive else say("at the start")
     return choose_network_batch(noise, cost, train.rows, most, when)
 
 
@@ -221,4 +222,4 @@ def raced_rates(rule: str, architecture: Architecture) -> Vector:
     return rates[-STEEP - 1 : -1] if architecture.channels else rates
 
 
-RULE_REASON = "each weight's step is divided by the size of its own gradients, so that one rate serves all layers"
+RULE_REASON = say("each weight's step is divided by the size of its own gradients, so that one rate serves all layers")
