@@ -6,10 +6,10 @@ import shlex
 from typing import Any, cast
 
 from downslope.records import Coefficient, Curvature, DataSummary, Run
-from downslope.records.files import plain, record_to_json
+from downslope.records.files import plain
 from downslope.records.networks import has_hidden_layers, is_network, layer_label
 from downslope.records.scores import SCORES, Score
-from downslope.records.shape import Look, StopPoint
+from downslope.records.shape import Look
 from downslope.records.spec import Spec
 from downslope.types import JsonValue
 from downslope.views.page_parts import (
@@ -23,8 +23,11 @@ from downslope.views.page_parts import (
     numbers,
     python_value,
     steps_of,
+    stop_of,
+    told,
 )
 from downslope.views.page_path import path_of
+from downslope.words import Sentence
 
 COLUMNS = 500
 """Most columns of the data that a page lists."""
@@ -41,7 +44,7 @@ def run_page(run: Run) -> Page:
         "kind": "run", "run": run.run, "source": run.spec.sql or run.spec.source, "target": run.spec.target,
         "network": is_network(run), "hidden": has_hidden_layers(run), "loss": run.setting("loss"),
         "model": run.setting("model"), "method": run.setting("method"), "rule": run.resolved.get("rule"),
-        "verdict": run.verdict.value, "message": run.message,
+        "verdict": run.verdict.value, "message": told(run.message),
         "gap": number(run.gap), "gap_kind": run.gap_kind.value, "to_come": number(run.predicted_passes),
         "objective_at_start": number(run.objective_at_start), "objective": number(run.objective),
         "passes": run.passes, "updates": run.updates, "rows": run.data.train_rows,
@@ -49,7 +52,7 @@ def run_page(run: Run) -> Page:
         "scores": _scores(run), "findings": findings_of(run.findings), "choices": choices_of(run.choices),
         "settings": {name: plain(run.setting(name)) for name in run.resolved if hasattr(run.spec, name)},
         "asked": asked_of(run.spec), "coefficients": [_coefficient(each) for each in run.coefficients],
-        "curvature": _curvature(run.curvature), "layers": _layers(run), "stop_point": _stop(run.stop_point),
+        "curvature": _curvature(run.curvature), "layers": _layers(run), "stop_point": stop_of(run.stop_point),
         "data": _data(run.data), "environment": plain(dict(run.environment)),
         "command": command_of(run.spec), "python": python_of(run.spec),
     }  # fmt: skip
@@ -68,9 +71,9 @@ def _scores(run: Run) -> list[JsonValue]:
 
 
 def _score(name: str, values: dict[str, float | None]) -> JsonValue:
-    known = SCORES.get(name, Score(name.replace("_", " "), higher=True))
+    known = SCORES.get(name, Score(Sentence(name.replace("_", " ")), higher=True))
     shown = {each: None if value is None else number(value) for each, value in values.items()}
-    return {"name": name, "label": known.label, "higher": known.higher, "share": known.share, **shown}
+    return {"name": name, "label": told(known.label), "higher": known.higher, "share": known.share, **shown}
 
 
 def _coefficient(each: Coefficient) -> JsonValue:
@@ -119,14 +122,10 @@ def _layers(run: Run) -> JsonValue:
     }  # fmt: skip
 
 
-def _stop(point: StopPoint | None) -> JsonValue:
-    return None if point is None else cast("JsonValue", record_to_json(point))
-
-
 def _data(data: DataSummary) -> JsonValue:
     columns = [
         {
-            "name": each.name, "kind": each.kind, "treatment": each.treatment, "features": each.features,
+            "name": each.name, "kind": each.kind, "treatment": told(each.treatment), "features": each.features,
             "missing": each.missing,
         }
         for each in data.columns[:COLUMNS]
