@@ -4,6 +4,11 @@ A table that fits in memory is one block; a table that does not is a stream of t
 knows the global index of its first row, so an order of examples can depend on the seed and the global
 index alone, never on how the rows happened to be cut.
 
+What trains a model asks for two things only: sums over all examples, and a few examples by their index. A
+``Source`` gives both, wherever its rows lie. Three cases explain it. ``Examples`` hold their rows in memory: a sum
+is the work done on them, once. A stream reads block after block and adds up what the work gives of each. A cluster
+lets each worker do that on its own rows and adds up what the workers send.
+
 A category stays an index: ``codes[i, c]`` is the level of row i in category c, already offset by the
 levels of the categories before it, so that ``weights[p + codes[i, c]]`` is the weight of that level. The
 one-hot columns that the level stands for are never written out.
@@ -11,13 +16,25 @@ one-hot columns that the level stands for are never written out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from downslope.types import Codes, FloatArray, Vector
+from downslope.types import Codes, FloatArray, Indices, Vector
+
+Part = TypeVar("Part")
+
+
+def add(left: Part, right: Part) -> Part:
+    """Return the sum of two results of one piece of work: numbers, arrays, or tuples of such."""
+    if isinstance(left, tuple):
+        pairs = zip(cast("tuple[Any, ...]", left), cast("tuple[Any, ...]", right), strict=True)
+        return cast("Part", tuple(add(each, other) for each, other in pairs))
+    return cast("Any", left) + right
 
 
 @dataclass(frozen=True)
@@ -39,8 +56,70 @@ class Block:
         return self.numbers.shape[0]
 
 
+class Source(ABC):
+    """Examples wherever they lie: what a linear model is trained on.
+
+    levels, center, scale, applied, level_scale, level_offset: as ``Examples`` have them.
+    """
+
+    levels: int
+    center: Vector
+    scale: Vector
+    applied: bool
+    level_scale: Vector | None
+    level_offset: Vector | None
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """n, the number of examples."""
+
+    @property
+    @abstractmethod
+    def categories(self) -> int:
+        """q, the number of category features."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[np.floating]:
+        """float32 or float64: the precision of ``numbers``."""
+
+    @abstractmethod
+    def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
+        """Return the sum of ``work(part)`` over parts that together are all the examples.
+
+        work: gives numbers, arrays or tuples of them (see ``add``), keeps nothing of what it was given, and, so that
+        it can be sent to where the examples lie, is a function of a module or a ``functools.partial`` of one.
+        features: False where the work looks at targets and weights alone; the parts may then have no features.
+        """
+
+    @abstractmethod
+    def pick(self, rows: Indices) -> Examples:
+        """Return the examples of the given global indices, rising, in memory as one block."""
+
+    @property
+    def numbers(self) -> int:
+        """p, the number of number features."""
+        return self.center.shape[0]
+
+    @property
+    def features(self) -> int:
+        """d = p + m, the number of weights per output."""
+        return self.numbers + self.levels
+
+    @cached_property
+    def weight_sum(self) -> float:
+        """The sum of the example weights; n without weights."""
+        return self.total(_weight_sum, features=False)
+
+    @cached_property
+    def target_mean(self) -> float:
+        """The mean of the target by example weight."""
+        return self.total(_target_sum, features=False) / self.weight_sum
+
+
 @dataclass(frozen=True)
-class Examples:
+class Examples(Source):
     """Feature blocks with their targets and weights: all that a linear model is trained on.
 
     blocks: in the order of the global row index, without holes.
@@ -74,36 +153,40 @@ class Examples:
         return self.target.shape[0]
 
     @property
-    def numbers(self) -> int:
-        """p, the number of number features."""
-        return self.center.shape[0]
-
-    @property
     def categories(self) -> int:
         """q, the number of category features."""
         return self.blocks[0].codes.shape[1]
-
-    @property
-    def features(self) -> int:
-        """d = p + m, the number of weights per output."""
-        return self.numbers + self.levels
-
-    @cached_property
-    def weight_sum(self) -> float:
-        """The sum of the example weights; n without weights."""
-        return float(self.rows if self.weights is None else self.weights.sum())
-
-    @cached_property
-    def target_mean(self) -> float:
-        """The mean of the target by example weight."""
-        total = self.target.sum() if self.weights is None else self.target @ self.weights
-        return float(total) / self.weight_sum
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """float32 or float64: the precision of ``numbers``."""
         return self.blocks[0].numbers.dtype
 
+    def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
+        """Return the work done on all examples at once."""
+        del features
+        return work(self)
+
+    def pick(self, rows: Indices) -> Examples:
+        """Return the examples of the given global indices, rising, as one block."""
+        parts = [
+            (block.numbers[rows[inside] - block.start], block.codes[rows[inside] - block.start])
+            for block in self
+            if (inside := (rows >= block.start) & (rows < block.start + block.rows)).any()
+        ]
+        numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
+        codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, blocks=(Block(0, numbers, codes),), target=self.target[rows], weights=weights)
+
     def retarget(self, target: Vector) -> Examples:
         """Return the same rows with another target, shape (n,)."""
         return replace(self, target=target)
+
+
+def _weight_sum(examples: Examples) -> float:
+    return float(examples.rows if examples.weights is None else examples.weights.sum())
+
+
+def _target_sum(examples: Examples) -> float:
+    return float(examples.target.sum() if examples.weights is None else examples.target @ examples.weights)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar, cast
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from downslope.data.blocks import Block, Examples
+from downslope.data.blocks import Block, Examples, Source
 from downslope.engines import kernels
 from downslope.models.linear import CHUNK, Objective, Point, chunk_scores
 from downslope.types import Codes, FloatArray, Matrix, Vector
@@ -112,7 +112,7 @@ class Evaluation:
         )
 
 
-def fold(examples: Examples, point: Point) -> tuple[Matrix, Vector]:
+def fold(examples: Source, point: Point) -> tuple[Matrix, Vector]:
     """Return the weights and intercept that score the stored numbers as ``point`` scores model features."""
     if examples.applied and examples.level_scale is None:
         return point.weights, point.intercept
@@ -127,7 +127,7 @@ def fold(examples: Examples, point: Point) -> tuple[Matrix, Vector]:
     return weights, intercept
 
 
-def unfold(examples: Examples, gathered: Matrix, slope_sum: Vector) -> Matrix:
+def unfold(examples: Source, gathered: Matrix, slope_sum: Vector) -> Matrix:
     """Turn sums of slope times stored number (d, k) into sums of slope times model feature."""
     if not examples.applied:
         p = examples.numbers
@@ -240,38 +240,53 @@ def gather_chunk(numbers: FloatArray, codes: Any, slopes: FloatArray, gathered: 
             gathered[p:, k] += np.bincount(codes[:, c], weights=slopes[:, k], minlength=levels)
 
 
-def evaluate(examples: Examples, objective: Objective, point: Point) -> Evaluation:
+def evaluate(examples: Source, objective: Objective, point: Point) -> Evaluation:
     """Return F and its gradient at a point: one pass (for one against the rest, one an output)."""
     weights, intercept = fold(examples, point)
-    if objective.softmax:
-        total, slope_sum, gathered = _sum_softmax(examples, objective, weights, intercept)
-    else:
-        columns = [
-            _sum_column(
-                examples, objective, objective.target_of(examples.target, k),
-                np.ascontiguousarray(weights[:, k]), float(intercept[k]),
-            )
-            for k in range(objective.outputs)
-        ]  # fmt: skip
-        total = sum(each[0] for each in columns)
-        slope_sum = np.array([each[1] for each in columns])
-        gathered = np.column_stack([each[2] for each in columns])
+    work = partial(slope_sums, objective=objective, weights=weights, intercept=intercept)
+    total, slope_sum, gathered, offset = examples.total(work)
     gathered = unfold(examples, gathered, slope_sum)
     share = 1.0 / examples.weight_sum
-    loss = total * share + constant_part(examples, objective)
+    loss = total * share + offset / examples.weight_sum
     gradient = gathered * share + objective.l2 * point.weights
     fixed = slope_sum * share if objective.intercept else np.zeros(objective.outputs)
     return Evaluation(loss + objective.penalty(point.weights), loss, Point(gradient, fixed))
 
 
-def constant_part(examples: Examples, objective: Objective) -> float:
-    """Return the mean of the part of the loss that no weight can change and that the kernels leave out."""
+def slope_sums(
+    examples: Examples, objective: Objective, weights: Matrix, intercept: Vector
+) -> tuple[float, Vector, Matrix, float]:
+    """Return four sums over the examples: loss, slopes (k,), slope times stored number (d, k), ``constant_sum``.
+
+    weights, intercept: as ``fold`` gives them.
+    """
+    if objective.softmax:
+        return *_sum_softmax(examples, objective, weights, intercept), 0.0
+    columns = [
+        _sum_column(
+            examples, objective, objective.target_of(examples.target, k),
+            np.ascontiguousarray(weights[:, k]), float(intercept[k]),
+        )
+        for k in range(objective.outputs)
+    ]  # fmt: skip
+    total = sum(each[0] for each in columns)
+    slope_sum = np.array([each[1] for each in columns])
+    return total, slope_sum, np.column_stack([each[2] for each in columns]), constant_sum(examples, objective)
+
+
+def constant_sum(examples: Examples, objective: Objective) -> float:
+    """Return the sum of the part of the loss that no weight can change and that the kernels leave out."""
     if objective.loss.name != "poisson":
         return 0.0
     from downslope.losses import poisson_offset
 
     offset = poisson_offset(examples.target)
-    return float(offset.mean() if examples.weights is None else offset @ examples.weights / examples.weight_sum)
+    return float(offset.sum() if examples.weights is None else offset @ examples.weights)
+
+
+def constant_part(examples: Examples, objective: Objective) -> float:
+    """Return the mean of ``constant_sum``."""
+    return constant_sum(examples, objective) / examples.weight_sum
 
 
 def exact_scores(examples: Examples, point: Point) -> Matrix:
@@ -351,14 +366,6 @@ def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:
     return unfold(examples, gathered, slopes.sum(axis=0))
 
 
-def take(examples: Examples, rows: Any) -> Examples:
+def take(examples: Source, rows: Any) -> Examples:
     """Return the examples of the given global rows, ascending, as one block."""
-    parts = [
-        (block.numbers[rows[inside] - block.start], block.codes[rows[inside] - block.start])
-        for block in examples
-        if (inside := (rows >= block.start) & (rows < block.start + block.rows)).any()
-    ]
-    numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
-    codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
-    weights = None if examples.weights is None else examples.weights[rows]
-    return replace(examples, blocks=(Block(0, numbers, codes),), target=examples.target[rows], weights=weights)
+    return examples.pick(rows)
