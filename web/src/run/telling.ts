@@ -3,11 +3,14 @@
 import type { Speech } from "../shell/speech.svelte";
 import { type Spoken, spoken } from "../words/spoken";
 
+/** A sentence that no catalogue knows is in English on a Chinese page too, and ends as an English one. */
+const CHINESE = /\p{Script=Han}/u;
+
 /** A sentence in the language of the page, with a capital and a full stop. */
 export function told(said: Speech, sentence: Spoken): string {
   const text = spoken(sentence, said.language);
   if (!text || /[.!?…。！？]$/.test(text)) return capital(text);
-  return `${capital(text)}${said.language === "zh" ? "。" : "."}`;
+  return `${capital(text)}${CHINESE.test(text) ? "。" : "."}`;
 }
 
 /** A phrase in the language of the page. */
@@ -19,11 +22,21 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** What a setting of a run, or a column of what was measured for it, is called. */
+export function setting(said: Speech, name: string): string {
+  return said.words.spec[name] ?? name.replaceAll("_", " ");
+}
+
 /** A setting or a measurement in words. */
 export function shown(said: Speech, value: unknown): string {
   if (Array.isArray(value)) return value.map((each) => shown(said, each)).join(", ");
   if (typeof value === "number") return said.figure(value);
-  return value === null || value === undefined ? "–" : said.choice(String(value));
+  return value === null || value === undefined ? "–" : valued(said, String(value));
+}
+
+/** What a value of a setting is called, the name of a method or a rule. */
+export function valued(said: Speech, name: string): string {
+  return said.words.values[name] ?? said.choice(name);
 }
 
 /** Seconds as a time span that is easy to read. */
