@@ -116,7 +116,7 @@ def test_a_fit_is_watched_and_its_end_told(page: Page) -> None:
 def test_a_page_is_told_how_to_ask_for_the_same(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my table.csv").write_bytes(as_csv(sample()))
     page.ask("upload", as_csv(sample()), name="my table.csv")
-    page.ask("set", state={"target": "y", "seconds": 20, "holdout": 0.3})
+    page.ask("set", state={"target": "y", "max_seconds": 20, "holdout": 0.3})
     told, _ = page.last("picture")
     command = ["downslope", "fit", "my table.csv", "--target", "y", "--holdout", "0.3", "--max-seconds", "20.0"]
     assert shlex.split(told["command"]) == command
@@ -165,7 +165,7 @@ def test_model_and_predictions_are_taken_away(page: Page, tmp_path: Path) -> Non
 
 
 def test_a_fit_is_stopped_and_a_closed_page_leaves_nothing(page: Page) -> None:
-    page.bring(sample(20_000), model="mlp:64,64", seconds=60)
+    page.bring(sample(20_000), model="mlp:64,64", max_seconds=60)
     page.ask("fit")
     page.last("progress", 60)
     page.ask("fit")
@@ -182,7 +182,9 @@ def test_a_fit_is_stopped_and_a_closed_page_leaves_nothing(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [({"target": "z"}, "no column"), ({"model": "/etc/passwd"}, "model"), ({"model": "cnn:4"}, "cnn|image")],
+    [({"target": "z"}, "no column"), ({"epochs": "many"}, "epochs must be"), ({"learning_rate": "nan"}, "above 0"),
+     ({"method": "scaled", "learning_rate": "0.1"}, "scaled"),
+     ({"model": "/etc/passwd"}, "model"), ({"model": "cnn:4"}, "cnn|image")],
 )  # fmt: skip
 def test_what_cannot_be_fitted_is_one_sentence(page: Page, state: dict[str, Any], words: str) -> None:
     page.bring(sample(), **state)

@@ -23,10 +23,10 @@ import numpy as np
 from downslope.errors import DownslopeError, InputError
 from downslope.playground.limits import FIT_SECONDS
 from downslope.playground.rooms.picture import Picture
-from downslope.playground.rooms.table import SEEDS, choice, flag, number, text, whole
+from downslope.playground.rooms.table import SEEDS, choice, flag, number, settings_from, text, whole
 from downslope.playground.rooms.table_shown import as_csv, shown
 from downslope.playground.uploads import Upload
-from downslope.records.spec import METHODS, Spec
+from downslope.records.spec import LOSSES, METHODS, Spec
 from downslope.views.page import page_of
 from downslope.views.page_parts import Page
 from downslope.views.page_run import command_of, python_of
@@ -34,7 +34,7 @@ from downslope.views.page_run import command_of, python_of
 if TYPE_CHECKING:
     from downslope.records import Run, StepRecord
 
-PROGRESS_SECONDS = 1.0 / 30.0
+PROGRESS_SECONDS = 1.0 / 20.0
 """Seconds between two accounts of a fit at least."""
 MOST_POINTS = 1000
 """Looks at a fit that are told of while it goes; every second goes where there are more."""
@@ -46,21 +46,41 @@ Tell = Callable[[str, Picture | Page, list[bytes], int], None]
 
 @dataclass(frozen=True)
 class YourData:
-    """The settings of the room. target: a column; model: as ``downslope fit --model`` takes it."""
+    """The settings of the room, named as in ``Spec``, and checked there where they are texts; target: a column."""
 
     target: str = text("", 200, "t")
     model: str = text("auto", 60, "m")
+    loss: str = choice("auto", ("auto", *LOSSES), "l")
     method: str = choice("auto", ("auto", *METHODS), "w")
+    learning_rate: str = text("auto", 20, "r")
+    batch_size: str = text("auto", 20, "b")
+    epochs: str = text("auto", 20, "e")
+    tolerance: float = number(1e-4, 1e-12, 0.1, "g", log=True)
     standardize: bool = flag(True, "z")
     holdout: float = number(0.2, 0.0, 0.9, "h")
-    seconds: float = number(30.0, 1.0, FIT_SECONDS, "s", log=True)
+    max_seconds: float = number(30.0, 1.0, FIT_SECONDS, "s", log=True)
     seed: int = whole(0, 0, SEEDS, "n")
+
+
+NUMBERS = ("learning_rate", "batch_size", "epochs")
+"""Settings that are ``auto`` or a number."""
 
 
 def _asked(settings: YourData) -> dict[str, Any]:
     """Return what the settings of the room are to ``fit``, all but the target."""
     asked = asdict(settings)
-    return {"max_seconds": asked.pop("seconds"), **{name: asked[name] for name in asked if name != "target"}}
+    del asked["target"]
+    return asked | {name: _number(asked[name]) for name in NUMBERS}
+
+
+def _number(told: str) -> int | float | str:
+    """Return the number that a text is, or the text."""
+    for kind in (int, float):
+        try:
+            return kind(told)
+        except ValueError:
+            continue
+    return told.strip()
 
 
 def _spec(settings: YourData, name: str) -> Spec:
@@ -91,8 +111,10 @@ class Desk:
     def picture(self, settings: YourData) -> Picture:
         """Take new settings, and return what there is; a fit that runs goes on by the old ones."""
         self._settings = settings
-        asked = _spec(settings, self._name)
-        told = {"code": python_of(asked), "command": command_of(asked)} if self._table is not None else {}
+        told = {"code": "", "command": ""}
+        if self._table is not None:
+            asked = _spec(settings, self._name)
+            told = {"code": python_of(asked), "command": command_of(asked)}
         return Picture({"table": shown(self._table, self._name), "fitting": self._fitting, **told})
 
     def receive(self, content: dict[str, Any], buffers: list[bytes]) -> None:
@@ -157,8 +179,10 @@ class Desk:
         self._tell("table", Picture({"table": shown(self._table, self._name)}), [], request)
 
     def _fit(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        """Begin a fit by the settings of the room."""
+        """Begin a fit by the settings of the room, or by those that the message brings."""
         del buffers
+        if "state" in content:
+            self._settings = settings_from(YourData, content["state"])
         if self._table is None:
             message = "there is no table yet; choose a file or paste one"
             raise InputError(message)
@@ -261,6 +285,7 @@ class _Watcher:
     def __init__(self, tell: Tell, stop: threading.Event, request: int) -> None:
         self._tell, self._stop, self._request = tell, stop, request
         self._told, self._seen, self._every = 0.0, 0, 1
+        self._size: dict[str, int] = {}
         self.points: list[tuple[float, ...]] = []
 
     def read(self, what: str, told: Any) -> None:
@@ -268,8 +293,8 @@ class _Watcher:
         if self._stop.is_set():
             raise _Away
         if what == "data":
-            values = {"phase": "choosing", "rows": told.train_rows, "features": told.features}
-            self._tell("progress", Picture(values), [], self._request)
+            self._size = {"rows": told.train_rows, "features": told.features}
+            self._tell("progress", Picture({"phase": "choosing", **self._size}), [], self._request)
 
     def __call__(self, step: StepRecord) -> None:
         if self._stop.is_set():
@@ -281,7 +306,7 @@ class _Watcher:
             told = {
                 "phase": "descending", "update": step.update, "passes": step.passes, "seconds": step.seconds,
                 "objective": step.objective, "gap": step.gap, "gap_kind": step.gap_kind.value,
-                "rate": step.learning_rate, "holdout": step.holdout,
+                "rate": step.learning_rate, "holdout": step.holdout, **self._size,
             }  # fmt: skip
             self._tell("progress", Picture(told, {"curve": self.curve}), [], self._request)
 
