@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow, compute
 from downslope.errors import ColumnError
 from downslope.types import FloatArray
+from downslope.words import say
 
 MONTHS = tuple(str(month) for month in range(1, 13))
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -127,9 +128,11 @@ def _with_nan(values: FloatArray, missing: NDArray[np.bool_] | None, name: str) 
     infinite = np.isinf(values)
     if infinite.any():
         row = int(infinite.argmax())
-        message = (
-            f'column "{name}" is {"" if values[row] > 0 else "minus "}infinity in row {row + 1}; '
-            "replace it by a number or leave it empty"
+        message = say(
+            'column "{name}" is {infinity} in row {row}; replace it by a number or leave it empty',
+            name=name,
+            infinity=say("infinity") if values[row] > 0 else say("minus infinity"),
+            row=row + 1,
         )
         raise ColumnError(message)
     absent = np.isnan(values)

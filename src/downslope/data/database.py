@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from downslope.errors import SourceError
+from downslope.words import say
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -62,10 +63,10 @@ def query(sql: str) -> DuckDBPyRelation:
         only_reads = len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
         relation = cursor.sql(sql) if only_reads else None
     except duckdb.Error as error:
-        message = f"the query does not work: {sentence(error)}"
+        message = say("the query does not work: {error}", error=sentence(error))
         raise SourceError(message) from None
     if relation is None:
-        message = "--sql must be one query that returns rows, such as: select * from 'flights.parquet'"
+        message = say("--sql must be one query that returns rows, such as: select * from 'flights.parquet'")
         raise SourceError(message)
     return relation
 
@@ -85,7 +86,7 @@ def selected(
         try:
             relation = relation.filter(where)
         except duckdb.Error as error:
-            message = f"--where does not work: {sentence(error)}"
+            message = say("--where does not work: {error}", error=sentence(error))
             raise SourceError(message) from None
     if keep and len(keep) < len(names):
         relation = relation.project(", ".join(quoted(own) for own, _ in keep))
@@ -93,6 +94,6 @@ def selected(
     if rename:
         table = table.rename_columns([name for _, name in keep])
     if where is not None and table.num_rows == 0:
-        message = f"--where leaves no rows: {where} holds for none; loosen the condition"
+        message = say("--where leaves no rows: {where} holds for none; loosen the condition", where=where)
         raise SourceError(message)
     return table

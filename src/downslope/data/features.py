@@ -25,6 +25,7 @@ from downslope.errors import ColumnError, TargetError
 from downslope.records.run import ColumnSummary, DataSummary
 from downslope.records.spec import Spec
 from downslope.types import Vector
+from downslope.words import NOTHING, joined, say
 
 __all__ = ["CategoryFeature", "LeftOut", "NumberFeature", "Plan", "Prepared", "prepare"]
 
@@ -88,17 +89,20 @@ def _check_training(parts: Split, goal: Target, weights: Vector | None) -> None:
         return
     values = goal.values[parts.train]
     if values.size == 0 or values.min() == values.max():
-        message = f'the target "{goal.name}" is constant in the training part; change --seed, --holdout or --holdout-by'
+        message = say(
+            'the target "{name}" is constant in the training part; change --seed, --holdout or --holdout-by',
+            name=goal.name,
+        )
         raise TargetError(message)
     if weights is not None:
-        check_weights(weights[parts.train], "weights", "row of the training part")
+        check_weights(weights[parts.train], "weights", say("row of the training part"))
 
 
 def _fit_columns(table: Table, names: Sequence[str], parts: Split, spec: Spec) -> list[Fitted]:
     def fit(name: str) -> Fitted:
         column = table.column(name)
         if name == spec.holdout_by and kind_of(column.type) in ("category", "boolean"):
-            reason = "its groups divide training from hold-out"
+            reason = say("its groups divide training from hold-out")
             return Fitted("category", int(column.null_count), left_out=LeftOut(name, "category", reason))
         return fit_column(column, name, parts.train, standardize=spec.standardize)
 
@@ -109,8 +113,11 @@ def _plan(fitted: Sequence[Fitted], spec: Spec, table: Table) -> Plan:
     kept = [each for each in fitted if each.left_out is None]
     left_out = tuple(each.left_out for each in fitted if each.left_out is not None)
     if not kept:
-        reasons = "; ".join(f'"{each.column}" is left out ({each.reason})' for each in left_out[:3])
-        message = f"no column of {table.source} is left to learn from{': ' if reasons else ''}{reasons}; add features"
+        told = [say('"{column}" is left out ({reason})', column=each.column, reason=each.reason) for each in left_out]
+        reasons = say(": {reasons}", reasons=joined(say("; "), told[:3])) if told else NOTHING
+        message = say(
+            "no column of {source} is left to learn from{reasons}; add features", source=table.source, reasons=reasons
+        )
         raise ColumnError(message)
     numbers = tuple(feature for each in kept for feature in each.numbers)
     categories = tuple(feature for each in kept for feature in each.categories)

@@ -14,6 +14,7 @@ from downslope.data.arrow import arrow
 from downslope.data.database import connection, literal, selected, sentence
 from downslope.data.parquet import read_plain, schema_of
 from downslope.errors import ColumnError, SourceError, nearest
+from downslope.words import Sentence, say
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
@@ -38,13 +39,19 @@ def format_of(path: Path) -> tuple[str, str | None]:
 def files_of(source: str) -> list[Path]:
     """Return the files that a path, glob or folder means, sorted; raises SourceError where there are none."""
     if re.match(r"\w[\w+.-]+://", source):
-        message = f"{source} is an address, and nothing is fetched over the network; save it to a file first"
+        message = say(
+            "{source} is an address, and nothing is fetched over the network; save it to a file first", source=source
+        )
         raise SourceError(message)
     path = Path(source).expanduser()
     if path.is_dir():
         found = sorted(_tables_in(path))
         if not found:
-            message = f"the folder {source} holds no table; expected one of {', '.join(FORMATS)}"
+            message = say(
+                "the folder {source} holds no table; expected one of {formats}",
+                source=source,
+                formats=", ".join(FORMATS),
+            )
             raise SourceError(message)
         return found
     if path.exists():
@@ -52,10 +59,10 @@ def files_of(source: str) -> list[Path]:
     if glob.has_magic(source):
         found = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if Path(each).is_file())
         if not found:
-            message = f"no file matches {source}; check the folder and the pattern"
+            message = say("no file matches {source}; check the folder and the pattern", source=source)
             raise SourceError(message)
         return found
-    message = f"no such file: {source}{_neighbours(path)}"
+    message = say("no such file: {source}{neighbours}", source=source, neighbours=_neighbours(path))
     raise SourceError(message)
 
 
@@ -71,7 +78,7 @@ def _tables_in(folder: Path) -> Iterator[Path]:
 def _neighbours(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
-        return f", because there is no folder {folder}"
+        return say(", because there is no folder {folder}", folder=str(folder))
     return nearest(path.name, sorted(each.name for each in folder.iterdir() if not each.name.startswith(".")))
 
 
@@ -80,14 +87,18 @@ def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
     paths = files_of(source)
     formats = {_checked_format(path) for path in paths}
     if len(formats) > 1:
-        message = f"{source} holds files of different formats ({', '.join(sorted(formats))}); name one with a glob"
+        message = say(
+            "{source} holds files of different formats ({formats}); name one with a glob",
+            source=source,
+            formats=", ".join(sorted(formats)),
+        )
         raise SourceError(message)
     only = formats.pop()
     try:
         return _read(paths, only, source, where, drop)
     except _failures() as error:
         if where is not None and _reads(paths, only, source):
-            message = f"--where does not work: {sentence(error)}"
+            message = say("--where does not work: {error}", error=sentence(error))
             raise SourceError(message) from None
         raise SourceError(_complaint(paths, source, only, error)) from None
 
@@ -152,10 +163,15 @@ def check_drop(names: Sequence[str], drop: Sequence[str], source: str) -> None:
     """Raise ColumnError unless every column to leave out is there."""
     for name in drop:
         if name not in names:
-            message = f'there is no column "{name}" to drop in {source}{nearest(name, names)}'
+            message = say(
+                'there is no column "{name}" to drop in {source}{nearest}',
+                name=name,
+                source=source,
+                nearest=nearest(name, names),
+            )
             raise ColumnError(message)
     if names and set(names) <= set(drop):
-        message = f"{source} has no columns left, because each of them is dropped; drop fewer"
+        message = say("{source} has no columns left, because each of them is dropped; drop fewer", source=source)
         raise SourceError(message)
 
 
@@ -212,27 +228,38 @@ def _checked_format(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(SMALL)
     except OSError as error:
-        message = f"{path} cannot be opened: {error.strerror or error}"
+        message = say("{path} cannot be opened: {reason}", path=str(path), reason=error.strerror or str(error))
         raise SourceError(message) from None
     if size == 0 or (not compression and size <= SMALL and not head.strip()):
-        message = f"{path} is empty; give a file with a header and rows"
+        message = say("{path} is empty; give a file with a header and rows", path=str(path))
         raise SourceError(message)
     if promised:
         return promised
     looks = next((each for magic, each in MAGIC.items() if head.startswith(magic)), "CSV")
     if not looks or (b"\0" in head[:512] and looks == "CSV"):
-        message = f"{path} is in no format that can be read; expected one of {', '.join(FORMATS)}"
+        message = say(
+            "{path} is in no format that can be read; expected one of {formats}",
+            path=str(path),
+            formats=", ".join(FORMATS),
+        )
         raise SourceError(message)
     return looks
 
 
-def _complaint(paths: list[Path], source: str, only: str, error: Exception) -> str:
+def _complaint(paths: list[Path], source: str, only: str, error: Exception) -> Sentence:
     text = sentence(error)
     broken = next((str(path) for path in paths if str(path) in text), str(paths[0]) if len(paths) == 1 else source)
     if only in ("Parquet", "Arrow"):
-        return f"{broken} is not a whole {only} file: it is truncated, damaged, or of another format; write it again"
+        return say(
+            "{path} is not a whole {format} file: it is truncated, damaged, or of another format; write it again",
+            path=broken,
+            format=only,
+        )
     if re.search(r"gzip|zstd|zlib|decompress", text, re.IGNORECASE):
-        return f"{broken} is not a whole compressed file: it is truncated or not compressed at all; fetch it again"
+        return say(
+            "{path} is not a whole compressed file: it is truncated or not compressed at all; fetch it again",
+            path=broken,
+        )
     if re.search(r"unicode|utf-?8", text, re.IGNORECASE):
-        return f"{broken} is not UTF-8 text; convert it first, for example with: iconv -f GBK -t UTF-8"
-    return f"{broken} cannot be read as {only}: {text}"
+        return say("{path} is not UTF-8 text; convert it first, for example with: iconv -f GBK -t UTF-8", path=broken)
+    return say("{path} cannot be read as {format}: {reason}", path=broken, format=only, reason=text)

@@ -14,6 +14,8 @@ from downslope.data.columns import Levels, Numbers, kind_of, monotone, parts_of,
 from downslope.data.encode import Key, Rows, decode
 from downslope.data.encodings import MISSING, CategoryFeature, LeftOut, NumberFeature
 from downslope.errors import ColumnError
+from downslope.records.figures import count
+from downslope.words import Sentence, joined, named, say
 
 MOST_LEVELS = 256
 """Levels that get a weight of their own; rarer ones share the level "other"."""
@@ -64,10 +66,10 @@ def fit_column(column: Any, name: str, rows: Rows, *, standardize: bool) -> Fitt
     """Return how a column becomes features, learned from the training rows; raises ColumnError on infinity."""
     kind = kind_of(column.type)
     if kind in ("nested", "binary"):
-        words = "a list or struct in each row" if kind == "nested" else "binary values"
+        words = say("a list or struct in each row") if kind == "nested" else say("binary values")
         return _leave_out(name, kind, words, int(column.null_count))
     if kind == "null" or column.null_count == len(column):
-        return _leave_out(name, "null", "every value is missing", len(column))
+        return _leave_out(name, "null", say("every value is missing"), len(column))
     if kind == "category":
         return _fit_category(column, name, rows)
     if kind in ("date", "time"):
@@ -75,7 +77,7 @@ def fit_column(column: Any, name: str, rows: Rows, *, standardize: bool) -> Fitt
     return _fit_number(column, name, kind, rows, standardize=standardize)
 
 
-def _leave_out(name: str, kind: str, reason: str, missing: int) -> Fitted:
+def _leave_out(name: str, kind: str, reason: Sentence, missing: int) -> Fitted:
     return Fitted(kind, missing, left_out=LeftOut(name, kind, reason))
 
 
@@ -86,11 +88,15 @@ def _fit_number(column: Any, name: str, kind: str, rows: Rows, *, standardize: b
     features = _number_features(numbers, (name, ""), kind, rows, standardize=standardize)
     if not features:
         present = _present(numbers, rows)[0]
-        reason = "every value is missing" if present.size == 0 else f"constant, always {present[0].item()!r}"
+        reason = (
+            say("every value is missing")
+            if present.size == 0
+            else say("constant, always {value}", value=repr(present[0].item()))
+        )
         return _leave_out(name, "null" if present.size == 0 else kind, reason, missing)
     whole = kind == "number" and numbers.values.dtype.kind in "iu" and missing == 0
     if whole and _is_row_label(numbers.values if rows is None else numbers.values[rows], name):
-        reason = "identifier: whole numbers, all distinct, that only count or name the rows"
+        reason = say("identifier: whole numbers, all distinct, that only count or name the rows")
         return Fitted(kind, missing, tuple(features), (), LeftOut(name, kind, reason), {(name, ""): numbers})
     return Fitted(kind, missing, tuple(features), decoded={(name, ""): numbers})
 
@@ -147,14 +153,18 @@ def _mean_and_deviation(values: NDArray[Any], name: str) -> tuple[float, float]:
         rest *= rest
         scale = float(np.sqrt(rest.mean()))
     if not np.isfinite(scale):
-        message = f'column "{name}" holds values too large to square in float64 (above 1e150); rescale it first'
+        message = say(
+            'column "{name}" holds values too large to square in float64 (above 1e150); rescale it first', name=name
+        )
         raise ColumnError(message)
     return center + shift, scale
 
 
 def _check_size(values: NDArray[Any], name: str, *, standardize: bool) -> None:
     if not standardize and values.dtype == np.float64 and float(np.abs(values).max()) > FLOAT32_MOST:
-        message = f'column "{name}" holds values above 3.4e38, too large as they are; standardise or rescale it'
+        message = say(
+            'column "{name}" holds values above 3.4e38, too large as they are; standardise or rescale it', name=name
+        )
         raise ColumnError(message)
 
 
@@ -174,17 +184,25 @@ def _fit_category(column: Any, name: str, rows: Rows) -> Fitted:
     return Fitted("category", missing, (), (feature,), None, {(name, ""): levels}, distinct)
 
 
-def _category_reason(levels: Levels, seen: NDArray[np.intp], distinct: int, present: int, absent: int) -> str | None:
+def _category_reason(
+    levels: Levels, seen: NDArray[np.intp], distinct: int, present: int, absent: int
+) -> Sentence | None:
     """Return why a category is left out, or None."""
     if present == 0:
-        return "every value is missing"
+        return say("every value is missing")
     if distinct == 1 and absent == 0:
-        return f"constant, always {text_names(levels.names, [int(seen.argmax())])[0]!r}"
+        return say("constant, always {value}", value=repr(text_names(levels.names, [int(seen.argmax())])[0]))
     if present < IDENTIFIER_ROWS or distinct <= RARE_SHARE * present:
         return None
     if distinct > IDENTIFIER_SHARE * present:
-        return f"identifier: {distinct:,} distinct values in {present:,} rows"
-    return f"text with too few repeats: {distinct:,} distinct values in {present:,} rows"
+        return say(
+            "identifier: {distinct} distinct values in {present} rows", distinct=count(distinct), present=count(present)
+        )
+    return say(
+        "text with too few repeats: {distinct} distinct values in {present} rows",
+        distinct=count(distinct),
+        present=count(present),
+    )
 
 
 def _most_frequent(levels: Levels, seen: NDArray[np.intp]) -> tuple[str, ...]:
@@ -218,7 +236,7 @@ def _fit_parts(column: Any, name: str, kind: str, rows: Rows, *, standardize: bo
     if not any(each.missing for each in categories):
         numbers += _indicator(decoded, name, kind, rows, standardize=standardize)
     if not numbers and not categories:
-        return _leave_out(name, kind, "constant", missing)
+        return _leave_out(name, kind, say("constant"), missing)
     return Fitted(kind, missing, tuple(numbers), tuple(categories), None, decoded)
 
 
@@ -232,21 +250,27 @@ def _indicator(
     return [each for each in both if each.part == MISSING]
 
 
-def treatment_of(fitted: Fitted, *, standardize: bool) -> str:
+def treatment_of(fitted: Fitted, *, standardize: bool) -> Sentence:
     """Return in one phrase what became of a column."""
     if fitted.left_out is not None:
-        return f"left out: {fitted.left_out.reason}"
-    scaled = "standardised" if standardize else "as it is"
+        return say("left out: {reason}", reason=fitted.left_out.reason)
+    scaled = say("standardised") if standardize else say("as it is")
     if fitted.kind in ("date", "time"):
-        return "parts: " + ", ".join(each.part for each in (*fitted.numbers, *fitted.categories))
+        parts = [named(each.part) for each in (*fitted.numbers, *fitted.categories)]
+        return say("parts: {parts}", parts=joined(say(", "), parts))
     if not fitted.categories:
         marked = any(each.part == MISSING for each in fitted.numbers)
-        return f"{scaled}, with an indicator of the missing" if marked else scaled
+        return say("{scaled}, with an indicator of the missing", scaled=scaled) if marked else scaled
     levels = fitted.categories[0].levels
-    missing = " and missing" if fitted.categories[0].missing else ""
+    missing = say(" and missing") if fitted.categories[0].missing else ""
     if fitted.distinct > len(levels):
-        return f"one-hot, the {len(levels)} most frequent of {fitted.distinct:,} levels{missing}, and other"
-    return f"one-hot, {len(levels)} levels{missing}"
+        return say(
+            "one-hot, the {levels} most frequent of {distinct} levels{missing}, and other",
+            levels=len(levels),
+            distinct=count(fitted.distinct),
+            missing=missing,
+        )
+    return say("one-hot, {levels} levels{missing}", levels=len(levels), missing=missing)
 
 
 def keep_labels_if_alone(fitted: Sequence[Fitted]) -> list[Fitted]:

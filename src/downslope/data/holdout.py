@@ -19,6 +19,7 @@ from downslope.data.target import Target
 from downslope.errors import OptionError
 from downslope.records.spec import Spec
 from downslope.types import Vector
+from downslope.words import named, say
 
 LEAST_ROWS = 20
 """Rows below which nothing is held out at random: the score of three rows would judge nothing."""
@@ -61,7 +62,11 @@ def split(table: Table, spec: Spec, target: Target) -> Split:
     if spec.holdout == 0:
         return Split(rows, None)
     if spec.holdout_by is None and count < LEAST_ROWS:
-        note = f"{count} rows are too few to hold any out ({LEAST_ROWS} are needed), so every one of them trains"
+        note = say(
+            "{count} rows are too few to hold any out ({least} are needed), so every one of them trains",
+            count=count,
+            least=LEAST_ROWS,
+        )
         return Split(rows, None, (note,))
     index = np.arange(count) if rows is None else rows
     if spec.holdout_by is not None:
@@ -91,9 +96,11 @@ def _mend_classes(held: NDArray[np.bool_], drawn: NDArray[np.uint64], target: Ta
     total = outside + inside
     single = np.flatnonzero(total == 1)
     if single.size:
-        message = (
-            f'class "{target.classes[single[0]]}" of the target "{target.name}" has one row only, so the training '
-            "part and the hold-out cannot both have it; use --holdout 0, or leave that class out with --where"
+        message = say(
+            'class "{label}" of the target "{name}" has one row only, so the training part and the '
+            "hold-out cannot both have it; use --holdout 0, or leave that class out with --where",
+            label=target.classes[int(single[0])],
+            name=target.name,
         )
         raise OptionError(message)
     for code in np.flatnonzero((total > 0) & ((inside == 0) | (inside == total))):
@@ -105,24 +112,32 @@ def _check_classes(held: NDArray[np.bool_], target: Target, index: NDArray[np.in
     if not target.classes:
         return
     codes = target.values[index].astype(np.intp)
-    for part, rows in (("training part", ~held), ("hold-out", held)):
+    for part, rows in ((say("training part"), ~held), (say("hold-out"), held)):
         seen = np.bincount(codes[rows], minlength=len(target.classes))
         if not seen.all():
-            message = (
-                f'splitting by "{name}" leaves the {part} without class "{target.classes[int(seen.argmin())]}" of the '
-                f'target "{target.name}"; change --holdout, or leave --holdout-by out'
+            message = say(
+                'splitting by "{name}" leaves the {part} without class "{label}" of the target "{target}"; '
+                "change --holdout, or leave --holdout-by out",
+                name=name,
+                part=part,
+                label=target.classes[int(seen.argmin())],
+                target=target.name,
             )
             raise OptionError(message)
 
 
 def _by_column(table: Table, spec: Spec, name: str, index: NDArray[np.intp]) -> NDArray[np.bool_]:
-    column = table.column(name, "column to hold out by")
+    column = table.column(name, say("column to hold out by"))
     kind = kind_of(column.type)
     if kind in ("number", "date", "time"):
         return _last(_order_of(column, name, kind)[index], spec.holdout, name)
     if kind in ("category", "boolean"):
         return _groups(levels_of(column).codes[index], spec, name)
-    message = f'"{name}" holds {kind} values, which neither order nor group the rows; hold out by another column'
+    message = say(
+        '"{name}" holds {kind} values, which neither order nor group the rows; hold out by another column',
+        name=name,
+        kind=named(kind),
+    )
     raise OptionError(message)
 
 
@@ -144,7 +159,7 @@ def _last(values: NDArray[np.float64], share: float, name: str) -> NDArray[np.bo
     wanted = share * ordered.shape[0]
     starts = np.flatnonzero(np.diff(ordered)) + 1  # where a new value begins
     if starts.size == 0:
-        message = f'"{name}" holds one value only, so no rows come last; hold out by another column'
+        message = say('"{name}" holds one value only, so no rows come last; hold out by another column', name=name)
         raise OptionError(message)
     start = starts[np.abs(ordered.shape[0] - starts - wanted).argmin()]
     return values >= ordered[start]
@@ -155,7 +170,7 @@ def _groups(codes: NDArray[np.int32], spec: Spec, name: str) -> NDArray[np.bool_
     counts = np.bincount(codes + 1)
     groups = np.flatnonzero(counts)
     if groups.size < 2:
-        message = f'"{name}" holds one group only, so none can be held out; hold out by another column'
+        message = say('"{name}" holds one group only, so none can be held out; hold out by another column', name=name)
         raise OptionError(message)
     drawn = groups[np.argsort(scatter(groups, spec.seed), kind="stable")]
     filled = np.cumsum(counts[drawn])[:-1]

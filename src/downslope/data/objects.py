@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow
 from downslope.data.table import check_names
 from downslope.errors import SourceError
+from downslope.records.figures import count
+from downslope.words import say
 
 MOST_CELLS = 2**28  # a sparse matrix is written out up to this size: 1 GiB as float32
 
@@ -27,15 +29,16 @@ def arrow_table(source: object) -> tuple[Any, str]:
     except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, SourceError):
             raise
-        message = f"the {name} cannot be read as a table: {_first_line(error)}"
+        message = say("the {name} cannot be read as a table: {reason}", name=name, reason=_first_line(error))
         raise SourceError(message) from None
     if table is None:
-        message = (
-            f"an object of type {name} is not a table; give a path, an array, a pandas or Polars frame, Arrow data, "
-            "a DuckDB relation, or a dict of columns"
+        message = say(
+            "an object of type {name} is not a table; give a path, an array, a pandas or Polars frame, "
+            "Arrow data, a DuckDB relation, or a dict of columns",
+            name=name,
         )
         raise SourceError(message)
-    return plain(table), f"the {name}" if name != "dict" else "the dict of columns"
+    return plain(table), say("the {name}", name=name) if name != "dict" else say("the dict of columns")
 
 
 def _first_line(error: Exception) -> str:
@@ -47,7 +50,7 @@ def _of_library(source: object, library: str) -> Any:
     if library == "pandas":
         frame = value.to_frame() if value.ndim == 1 else value
         names = [str(each) for each in frame.columns]
-        check_names(names, f"the {type(source).__name__}")
+        check_names(names, say("the {name}", name=type(source).__name__))
         frame = frame.set_axis(names, axis=1)
         return arrow().Table.from_pandas(frame, preserve_index=False)
     if library == "polars":
@@ -91,14 +94,18 @@ def _of_columns(columns: Mapping[object, Any]) -> Any:
         try:
             arrays.append(column_of(values))
         except (arrow().ArrowException, TypeError, ValueError) as error:
-            message = f'column "{name}" cannot be read: {_first_line(error)}'
+            message = say('column "{name}" cannot be read: {reason}', name=str(name), reason=_first_line(error))
             raise SourceError(message) from None
     lengths = {str(name): len(array) for name, array in zip(columns, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
         shortest, longest = min(lengths, key=lambda key: lengths[key]), max(lengths, key=lambda key: lengths[key])
-        message = (
-            f'the columns differ in length: "{shortest}" has {lengths[shortest]} rows and "{longest}" has '
-            f"{lengths[longest]}; give them all the same length"
+        message = say(
+            'the columns differ in length: "{shortest}" has {rows} rows and "{longest}" has '
+            "{more}; give them all the same length",
+            shortest=shortest,
+            rows=lengths[shortest],
+            longest=longest,
+            more=lengths[longest],
         )
         raise SourceError(message)
     return arrow().table(dict(zip([str(name) for name in columns], arrays, strict=True)))
@@ -120,12 +127,12 @@ def column_of(values: object) -> Any:
 def _of_vector(values: NDArray[Any]) -> Any:
     flat = values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values
     if flat.ndim != 1:
-        message = f"a column must have one axis, but this array has shape {values.shape}"
+        message = say("a column must have one axis, but this array has shape {shape}", shape=str(values.shape))
         raise SourceError(message)
     if not flat.dtype.isnative:
         flat = flat.astype(flat.dtype.newbyteorder("="))
     if flat.dtype.kind == "c":
-        message = "complex numbers cannot be learned from; give their real and imaginary parts as two columns"
+        message = say("complex numbers cannot be learned from; give their real and imaginary parts as two columns")
         raise SourceError(message)
     if flat.dtype.itemsize > 8 and flat.dtype.kind == "f":
         flat = flat.astype(np.float64)
@@ -138,7 +145,10 @@ def _of_array(array: NDArray[Any]) -> Any:
         return pyarrow.table({name: _of_vector(array[name]) for name in array.dtype.names})
     matrix = array[:, None] if array.ndim == 1 else array
     if matrix.ndim != 2:
-        message = f"an array must have rows and columns, but this one has shape {array.shape}; reshape it first"
+        message = say(
+            "an array must have rows and columns, but this one has shape {shape}; reshape it first",
+            shape=str(array.shape),
+        )
         raise SourceError(message)
     return pyarrow.table({f"x{j}": _of_vector(np.ascontiguousarray(matrix[:, j])) for j in range(matrix.shape[1])})
 
@@ -146,9 +156,12 @@ def _of_array(array: NDArray[Any]) -> Any:
 def _dense(matrix: Any) -> NDArray[Any]:
     rows, columns = matrix.shape
     if rows * columns > MOST_CELLS:
-        message = (
-            f"the sparse matrix would take {rows:,} x {columns:,} cells when written out, above the limit of "
-            f"{MOST_CELLS:,}; give fewer rows or columns"
+        message = say(
+            "the sparse matrix would take {rows} x {columns} cells when written out, above the limit of "
+            "{most}; give fewer rows or columns",
+            rows=count(rows),
+            columns=count(columns),
+            most=count(MOST_CELLS),
         )
         raise SourceError(message)
     return cast("NDArray[Any]", matrix.toarray())

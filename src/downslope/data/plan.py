@@ -15,6 +15,7 @@ from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
 from downslope.data.table import Table
 from downslope.errors import ColumnError, nearest
 from downslope.types import Codes, FloatArray, JsonValue, Vector
+from downslope.words import Sentence, say
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,14 @@ class Plan:
         """
         absent = [name for name in self.inputs if name not in table.names]
         if absent:
-            others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            message = (
-                f'the model needs the column "{absent[0]}"{others}, which {table.source} lacks'
-                f"{nearest(absent[0], table.names)}; rename the column or add it"
+            others = say(" and {more} more", more=len(absent) - 1) if len(absent) > 1 else ""
+            message = say(
+                'the model needs the column "{name}"{others}, which {source} lacks{nearest}; rename the '
+                "column or add it",
+                name=absent[0],
+                others=others,
+                source=table.source,
+                nearest=nearest(absent[0], table.names),
             )
             raise ColumnError(message)
         decoded = self._decode(table)
@@ -156,15 +161,20 @@ def _all_missing(column: Any, key: Key, trained: str) -> Numbers | Levels:
 
 
 _WORDS = {
-    "number": "numbers", "boolean": "true or false", "category": "text", "date": "dates", "time": "times of day",
-    "nested": "lists or structs", "binary": "binary values",
+    "number": say("numbers"), "boolean": say("true or false"), "category": say("text"), "date": say("dates"),
+    "time": say("times of day"), "nested": say("lists or structs"), "binary": say("binary values"),
 }  # fmt: skip
 
 
-def _differs(name: str, trained: str, here: str, column: Any) -> str:
+def _differs(name: str, trained: str, here: str, column: Any) -> Sentence:
     row = next(index for index in range(len(column)) if column[index].is_valid)
     shown = str(column[row].as_py())
-    return (
-        f'column "{name}" held {_WORDS[trained]} in training but holds {_WORDS.get(here, here)} here '
-        f"(row {row + 1}: {shown[:40]!r}); give it the same kind of values"
+    return say(
+        'column "{name}" held {before} in training but holds {now} here (row {row}: {shown}); give it '
+        "the same kind of values",
+        name=name,
+        before=_WORDS[trained],
+        now=_WORDS.get(here, here),
+        row=row + 1,
+        shown=repr(shown[:40]),
     )

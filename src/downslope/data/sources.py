@@ -15,6 +15,7 @@ from downslope.data.files import check_drop, read_files
 from downslope.data.objects import arrow_table, is_loaded, plain
 from downslope.data.table import Table, as_table
 from downslope.errors import OptionError, SourceError
+from downslope.words import say
 
 __all__ = ["Table", "read"]
 
@@ -30,7 +31,7 @@ def read(source: object, *, sql: str | None = None, where: str | None = None, dr
     if sql is not None:
         return _read_query(source, sql, where, drop)
     if source is None or (isinstance(source, str) and not source):
-        message = "there is nothing to read; give a file, a folder, a glob or --sql"
+        message = say("there is nothing to read; give a file, a folder, a glob or --sql")
         raise SourceError(message)
     if is_loaded(source):
         return _read_object(source, where, drop)
@@ -40,11 +41,12 @@ def read(source: object, *, sql: str | None = None, where: str | None = None, dr
 
 def _read_query(source: object, sql: str, where: str | None, drop: Sequence[str]) -> Table:
     if source is not None and not (isinstance(source, str) and not source):
-        message = "--sql and a source exclude each other; give one of them"
+        message = say("--sql and a source exclude each other; give one of them")
         raise OptionError(message)
     relation = query(sql)
-    check_drop(relation.columns, drop, "the query")
-    return as_table(plain(_run(relation, relation.columns, "the query", where, drop)), "the query")
+    words = say("the query")
+    check_drop(relation.columns, drop, words)
+    return as_table(plain(_run(relation, relation.columns, words, where, drop)), words)
 
 
 def _read_object(source: object, where: str | None, drop: Sequence[str]) -> Table:
@@ -64,5 +66,7 @@ def _run(relation: Any, names: Sequence[str], words: str, where: str | None, dro
     try:
         return selected(relation, names, where=where, drop=drop, rename=list(names) != list(relation.columns))
     except duckdb.Error as error:
-        message = f"{words} cannot be read{' under --where' if where else ''}: {sentence(error)}"
+        message = say("{source} cannot be read: {error}", source=words, error=sentence(error))
+        if where:
+            message = say("{source} cannot be read under --where: {error}", source=words, error=sentence(error))
         raise SourceError(message) from None

@@ -12,11 +12,15 @@ from downslope.data.arrow import arrow
 from downslope.data.columns import Levels, kind_of, levels_of, numbers_of, text_names
 from downslope.data.objects import column_of
 from downslope.data.table import Table
-from downslope.errors import ColumnError, OptionError, SourceError, TargetError, WeightsError
+from downslope.errors import ColumnError, OptionError, SourceError, TargetError, WeightsError, quoted
+from downslope.records.figures import count
 from downslope.records.spec import Spec
 from downslope.types import Vector
+from downslope.words import Sentence, named, say
 
 CLASSIFICATION = ("log", "softmax", "hinge", "squared-hinge")
+SHOWN = 8
+"""Most names of columns that a sentence lists."""
 MOST_CLASSES = 1000
 """Classes up to which a target is taken for one: a weight for each feature and class must fit in memory."""
 
@@ -43,15 +47,21 @@ def target_of(table: Table, spec: Spec, given: object | None) -> Target:
     name, column = _column(table, spec, given)
     kind = kind_of(column.type)
     if column.null_count == len(column):
-        message = f'the target "{name}" is missing in every row; choose another target'
+        message = say('the target "{name}" is missing in every row; choose another target', name=name)
         raise TargetError(message)
     if kind not in ("number", "boolean", "category"):
-        message = f'the target "{name}" holds {kind} values; choose a column of numbers, text, or true and false'
+        message = say(
+            'the target "{name}" holds {kind} values; choose a column of numbers, text, or true and false',
+            name=name,
+            kind=named(kind),
+        )
         raise TargetError(message)
     classes_wanted = spec.loss in CLASSIFICATION or (spec.loss == "auto" and kind != "number")
     target = (_classes if classes_wanted else _numbers)(column, name, kind, spec.loss)
     if spec.class_weight is not None and not target.classes:
-        message = f'class-weight needs classes, but the target "{name}" is a number; leave class-weight out'
+        message = say(
+            'class-weight needs classes, but the target "{name}" is a number; leave class-weight out', name=name
+        )
         raise OptionError(message)
     return target
 
@@ -59,18 +69,19 @@ def target_of(table: Table, spec: Spec, given: object | None) -> Target:
 def _column(table: Table, spec: Spec, given: object | None) -> tuple[str, Any]:
     if given is None:
         if not spec.target:
-            message = f"no target was named; choose one of the columns with --target{_some(table.names)}"
+            message = say("no target was named; choose one of the columns with --target{some}", some=_some(table.names))
             raise TargetError(message)
-        return spec.target, table.column(spec.target, "target")
+        return spec.target, table.column(spec.target, say("target"))
     if isinstance(given, str):
-        return given, table.column(given, "target")
+        return given, table.column(given, say("target"))
     name = spec.target or "target"
     return name, _array(given, name, table, TargetError)
 
 
-def _some(names: tuple[str, ...]) -> str:
-    listed = ", ".join(f'"{each}"' for each in names[:8])
-    return f": {listed}{' and others' if len(names) > 8 else ''}"
+def _some(names: tuple[str, ...]) -> Sentence:
+    if len(names) > SHOWN:
+        return say(": {names} and others", names=quoted(names[:SHOWN]))
+    return say(": {names}", names=quoted(names))
 
 
 def _array(given: object, name: str, table: Table, error: type[TargetError | WeightsError]) -> Any:
@@ -79,10 +90,17 @@ def _array(given: object, name: str, table: Table, error: type[TargetError | Wei
     try:
         column = column_of(given)
     except (pyarrow.ArrowException, TypeError, ValueError, SourceError) as cause:
-        message = f'"{name}" cannot be read as one column: {str(cause).splitlines()[0].rstrip(".")}'
+        message = say(
+            '"{name}" cannot be read as one column: {reason}', name=name, reason=str(cause).splitlines()[0].rstrip(".")
+        )
         raise error(message) from None
     if len(column) != table.rows:
-        message = f'"{name}" has {len(column):,} values for {table.rows:,} rows; give one value a row'
+        message = say(
+            '"{name}" has {values} values for {rows} rows; give one value a row',
+            name=name,
+            values=count(len(column)),
+            rows=count(table.rows),
+        )
         raise error(message)
     return column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.chunked_array([column])
 
@@ -140,12 +158,16 @@ def _number_name(value: float) -> str:
 
 def _check_classes(names: list[str], name: str) -> None:
     if len(names) < 2:
-        message = f'the target "{name}" is constant, always {names[0] if names else "missing"}; choose another target'
+        always = names[0] if names else say("missing")
+        message = say('the target "{name}" is constant, always {value}; choose another target', name=name, value=always)
         raise TargetError(message)
     if len(names) > MOST_CLASSES:
-        message = (
-            f'the target "{name}" has {len(names):,} distinct values, above the {MOST_CLASSES:,} classes that can '
-            "be learned; choose another target or a loss for numbers"
+        message = say(
+            'the target "{name}" has {distinct} distinct values, above the {most} classes that can '
+            "be learned; choose another target or a loss for numbers",
+            name=name,
+            distinct=count(len(names)),
+            most=count(MOST_CLASSES),
         )
         raise TargetError(message)
 
@@ -154,15 +176,17 @@ def _finite(column: Any, name: str) -> Any:
     try:
         return numbers_of(column, name)
     except ColumnError as error:
-        message = f"the target {error}"
+        message = say("the target {error}", error=error.sentence)
         raise TargetError(message) from None
 
 
 def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
     if kind == "category":
-        message = (
-            f'the target "{name}" is text, but the {loss} loss needs numbers; '
-            "leave --loss out, or choose a target of numbers"
+        message = say(
+            'the target "{name}" is text, but the {loss} loss needs numbers; leave --loss out, or choose '
+            "a target of numbers",
+            name=name,
+            loss=named(loss),
         )
         raise TargetError(message)
     numbers = _finite(column, name)
@@ -170,8 +194,8 @@ def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
     present = None if numbers.missing is None else ~numbers.missing
     seen = values if present is None else values[present]
     if seen.size == 0 or seen.min() == seen.max():
-        what = "missing in every row" if seen.size == 0 else f"constant, always {seen[0]:g}"
-        message = f'the target "{name}" is {what}; choose another target'
+        what = say("missing in every row") if seen.size == 0 else say("constant, always {value}", value=f"{seen[0]:g}")
+        message = say('the target "{name}" is {what}; choose another target', name=name, what=what)
         raise TargetError(message)
     if loss == "poisson":
         _check_counts(values, present, name)
@@ -185,10 +209,14 @@ def _check_counts(values: Vector, present: NDArray[np.bool_] | None, name: str) 
         wrong &= present
     if wrong.any():
         row = int(wrong.argmax())
-        what = "negative" if values[row] < 0 else "not whole"
-        message = (
-            f'the poisson loss needs counts 0, 1, 2, ..., but the target "{name}" is {what} in row {row + 1} '
-            f"({values[row]:g}); choose another loss, such as squared"
+        what = say("negative") if values[row] < 0 else say("not whole")
+        message = say(
+            'the poisson loss needs counts 0, 1, 2, ..., but the target "{name}" is {what} in row {row} '
+            "({value}); choose another loss, such as squared",
+            name=name,
+            what=what,
+            row=row + 1,
+            value=f"{values[row]:g}",
         )
         raise TargetError(message)
 
@@ -199,32 +227,39 @@ def weights_of(table: Table, spec: Spec, given: object | None) -> Vector | None:
         return None
     name = given if isinstance(given, str) else spec.weights or "weights"
     if given is None or isinstance(given, str):
-        column = table.column(name, "weights column")
+        column = table.column(name, say("weights column"))
     else:
         column = _array(given, name, table, WeightsError)
     if kind_of(column.type) not in ("number", "boolean"):
-        message = f'the weights "{name}" are not numbers; give a column of numbers that are not negative'
+        message = say('the weights "{name}" are not numbers; give a column of numbers that are not negative', name=name)
         raise WeightsError(message)
     try:
         numbers = numbers_of(column, name)
     except ColumnError as error:
-        message = f"the weights {error}"
+        message = say("the weights {error}", error=error.sentence)
         raise WeightsError(message) from None
     if numbers.missing is not None:
         row = int(numbers.missing.argmax())
-        message = f'the weights "{name}" are missing in row {row + 1}; give every row a weight'
+        message = say('the weights "{name}" are missing in row {row}; give every row a weight', name=name, row=row + 1)
         raise WeightsError(message)
     values = numbers.values.astype(np.float64)
     if (values < 0).any():
         row = int((values < 0).argmax())
-        message = f'the weights "{name}" are negative in row {row + 1} ({values[row]:g}); give weights of 0 or more'
+        message = say(
+            'the weights "{name}" are negative in row {row} ({value}); give weights of 0 or more',
+            name=name,
+            row=row + 1,
+            value=f"{values[row]:g}",
+        )
         raise WeightsError(message)
-    check_weights(values, name, "row")
+    check_weights(values, name, say("row"))
     return values
 
 
 def check_weights(values: Vector, name: str, where: str) -> None:
     """Raise WeightsError where every weight is zero."""
     if not values.any():
-        message = f'the weights "{name}" are zero in every {where}; give some rows a weight above 0'
+        message = say(
+            'the weights "{name}" are zero in every {where}; give some rows a weight above 0', name=name, where=where
+        )
         raise WeightsError(message)

@@ -36,6 +36,7 @@ from downslope.training import Training, train
 from downslope.training.checkpoint import Keeper
 from downslope.training.loop import pose
 from downslope.types import Matrix, Vector
+from downslope.words import say
 
 STRONGEST = 20
 """Coefficients kept in a run's record; the model keeps all."""
@@ -94,7 +95,9 @@ def _trained(ready: Ready | ReadyImages, watch: Watch | None, keeper: Keeper) ->
 def fit_linear(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a linear model trained on a table."""
     if ready.spec.rule in NETWORK_RULES:
-        message = f"the rule {ready.spec.rule} is for networks; name a --model such as mlp:64 or another rule"
+        message = say(
+            "the rule {rule} is for networks; name a --model such as mlp:64 or another rule", rule=ready.spec.rule
+        )
         raise OptionError(message)
     trained = train(
         ready.examples, ready.spec, ready.prepared.loss, ready.outputs, watch=watch,
@@ -182,7 +185,7 @@ def predict(run: Run | str | Path, source: object, *, sql: str | None = None, ru
     found = run if isinstance(run, Run) else load(run, runs)
     model = found.model
     if not isinstance(model, LinearModel | NetworkModel):
-        message = f'run "{found.run}" holds no model to predict with; fit again'
+        message = say('run "{run}" holds no model to predict with; fit again', run=found.run)
         raise RunError(message)
     result, scores = _scored(model, source, sql)
     added: dict[str, Any] = {"prediction": _arrow_values(model.respond(scores))}

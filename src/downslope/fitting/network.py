@@ -22,6 +22,7 @@ from downslope.training.loop import pose
 from downslope.training.network.given import NetworkInputs
 from downslope.training.network.train import NetworkTraining, train_network
 from downslope.types import Matrix
+from downslope.words import say
 
 
 class Prepared(Protocol):
@@ -61,7 +62,11 @@ def fit_network(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     spec, prepared = ready.spec, ready.prepared
     architecture = architecture_of(spec)
     if architecture.kind == "cnn":
-        message = f'the model "{spec.model}" takes images, but {spec.source or "this source"} is a table; write mlp:64'
+        message = say(
+            'the model "{model}" takes images, but {source} is a table; write mlp:64',
+            model=spec.model,
+            source=spec.source or say("this source"),
+        )
         raise OptionError(message)
     delta = pose(ready.examples, spec, "huber", 1).objective.loss.high if prepared.loss == "huber" else 1.0
     held = None if prepared.holdout is None else inputs_of(prepared.holdout)

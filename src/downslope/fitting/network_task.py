@@ -15,6 +15,7 @@ from downslope.models.network import Architecture
 from downslope.records import Spec
 from downslope.training.loop import pose
 from downslope.training.network.given import NetworkInputs
+from downslope.words import say
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def make_task(source: object, spec: Spec, tell: Tell | None) -> NetworkTask:
 def _table_task(source: object, spec: Spec, tell: Tell | None) -> NetworkTask:
     architecture = architecture_of(spec)
     if architecture.kind == "cnn":
-        message = f'the model "{spec.model}" takes images, but {spec.source or "this source"} is a table; write mlp:64'
+        message = say(
+            'the model "{model}" takes images, but {source} is a table; write mlp:64',
+            model=spec.model,
+            source=spec.source or say("this source"),
+        )
         raise OptionError(message)
     ready = make_ready(source, spec, tell)
     prepared = ready.prepared

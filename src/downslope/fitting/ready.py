@@ -16,6 +16,7 @@ from downslope.data.sources import read
 from downslope.errors import OptionError, nearest
 from downslope.records import Spec
 from downslope.types import JsonValue
+from downslope.words import say
 
 Tell = Callable[[str, object], None]
 
@@ -36,7 +37,9 @@ def spec_of(source: object, target: str | None, spec: Spec | None, settings: Map
     known = {each.name for each in fields(Spec)}
     for name in settings:
         if name not in known:
-            message = f'there is no setting called "{name}"{nearest(name, sorted(known))}'
+            message = say(
+                'there is no setting called "{name}"{nearest}', name=name, nearest=nearest(name, sorted(known))
+            )
             raise OptionError(message)
     named: dict[str, Any] = dict(settings)
     if isinstance(named.get("drop"), str):
@@ -54,7 +57,7 @@ def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
     """Read and encode a source; raises SourceError, ColumnError, TargetError or WeightsError."""
     began = time.perf_counter()
     if not spec.target:
-        message = "no target was named; say which column to predict with --target"
+        message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)
     table = read(None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop)
     prepared = prepare(table, spec)
@@ -70,7 +73,7 @@ def weighted(examples: Examples, spec: Spec, classes: int) -> Examples:
     if spec.class_weight is None:
         return examples
     if not classes:
-        message = "class-weight needs a target of classes, but this one is a number; leave it out"
+        message = say("class-weight needs a target of classes, but this one is a number; leave it out")
         raise OptionError(message)
     each = np.ones(examples.rows) if examples.weights is None else examples.weights
     index = examples.target.astype(np.intp)

@@ -19,6 +19,7 @@ from downslope.errors import RunError
 from downslope.losses import SOFTMAX, Loss
 from downslope.models.answers import class_probabilities, predictions
 from downslope.types import Codes, FloatArray, JsonValue, Matrix, Vector
+from downslope.words import say
 
 CHUNK = 8192
 """Rows scored at once: their numbers and scores stay in the cache."""
@@ -177,5 +178,5 @@ class LinearModel:
             plan = Plan.from_json(described["plan"])
             return cls(plan, point, described["loss"], tuple(described["classes"]), described["target"])
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
-            message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
+            message = say("the model of this run cannot be read ({name}); fit again", name=type(error).__name__)
             raise RunError(message) from error

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from downslope.errors import OptionError, nearest
 from downslope.types import JsonValue
+from downslope.words import NOTHING, Sentence, joined, say
 
 Auto: TypeAlias = Literal["auto"]
 
@@ -67,17 +68,25 @@ class Setting:
         """True where a number is expected."""
         return self.whole or not math.isinf(self.low)
 
-    def describe(self) -> str:
+    def describe(self) -> Sentence:
         """Return what is allowed, such as ``"auto" or a number above 0``."""
-        allowed = ['"auto"'] if self.auto else []
-        if self.choices:
-            allowed += [f'"{each}"' for each in self.choices if each != "auto"]
+        allowed = [say('"{name}"', name="auto")] if self.auto else []
+        allowed += [say('"{name}"', name=each) for each in self.choices if each != "auto"]
         if self.numeric:
-            kind = "a whole number" if self.whole else "a number"
-            low = f"{'above' if self.open_low else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
-            high = f"{'below' if self.open_high else 'at most'} {self.high:g}" if self.high < math.inf else ""
-            allowed.append(" ".join([kind, " and ".join(each for each in (low, high) if each)]).strip())
-        return " or ".join([", ".join(allowed[:-1]), allowed[-1]] if len(allowed) > 1 else allowed)
+            allowed.append(self._range())
+        if len(allowed) < 2:
+            return joined("", allowed)
+        return say("{names} or {last}", names=joined(say(", "), allowed[:-1]), last=allowed[-1])
+
+    def _range(self) -> Sentence:
+        low, high = f"{self.low:g}", f"{self.high:g}"
+        ends: list[Sentence] = []
+        if self.low > -math.inf:
+            ends.append(say(" above {low}", low=low) if self.open_low else say(" of at least {low}", low=low))
+        if self.high < math.inf:
+            ends.append(say(" below {high}", high=high) if self.open_high else say(" at most {high}", high=high))
+        kind = say("a whole number") if self.whole else say("a number")
+        return say("{kind}{ends}", kind=kind, ends=joined(say(" and"), ends))
 
     def check(self, name: str, value: object) -> None:
         """Raise OptionError unless ``value`` is allowed for the setting called ``name``."""
@@ -89,10 +98,16 @@ class Setting:
             return
         if not self.choices and not self.numeric:
             return
-        hint = nearest(value, self.choices) if isinstance(value, str) and self.choices else ""
+        hint = nearest(value, self.choices) if isinstance(value, str) and self.choices else NOTHING
         if "nearest" not in hint:
-            hint = ""  # the sentence names all choices as it is
-        message = f"{name.replace('_', '-')} must be {self.describe()}, not {value!r}{hint}"
+            hint = NOTHING  # the sentence names all choices as it is
+        message = say(
+            "{name} must be {allowed}, not {value}{hint}",
+            name=name.replace("_", "-"),
+            allowed=self.describe(),
+            value=repr(value),
+            hint=hint,
+        )
         raise OptionError(message)
 
     def _in_range(self, number: float) -> bool:
@@ -230,28 +245,33 @@ class Spec:
 
     def _check_pairs(self) -> None:
         for message, wrong in (
-            ("--sql and a source exclude each other; give one of them", bool(self.sql and self.source)),
+            (say("--sql and a source exclude each other; give one of them"), bool(self.sql and self.source)),
             (
-                f"batch-size applies to mini-batch, but the method is {self.method}; leave one of them out",
+                say(
+                    "batch-size applies to mini-batch, but the method is {method}; leave one of them out",
+                    method=self.method,
+                ),
                 self.batch_size != "auto" and self.method not in ("auto", "mini-batch"),
             ),
             (
-                "the scaled method chooses its own direction and length of step, so rule, schedule, warmup and "
-                "learning-rate do not apply to it; leave them out or name another method",
+                say(
+                    "the scaled method chooses its own direction and length of step, so rule, schedule, warmup "
+                    "and learning-rate do not apply to it; leave them out or name another method"
+                ),
                 self.method == "scaled"
                 and (self.rule, self.schedule, self.warmup, self.learning_rate) != ("auto", "auto", 0, "auto"),
             ),
             (
-                f"the rule {self.rule} is for networks; name a --model such as mlp:64 or another rule",
+                say("the rule {rule} is for networks; name a --model such as mlp:64 or another rule", rule=self.rule),
                 self.rule in NETWORK_RULES and self.model == "linear",
             ),
             (
-                f"a network takes mini-batches, but the method is {self.method}; leave it out",
+                say("a network takes mini-batches, but the method is {method}; leave it out", method=self.method),
                 self.model not in ("auto", "linear") and self.method in ("scaled", "full-batch", "stochastic"),
             ),
-            ("the target cannot also be dropped", self.target != "" and self.target in self.drop),
-            ("the target cannot also be the weights", self.target != "" and self.target == self.weights),
-            ("holdout-by needs a holdout above 0", self.holdout_by is not None and self.holdout == 0),
+            (say("the target cannot also be dropped"), self.target != "" and self.target in self.drop),
+            (say("the target cannot also be the weights"), self.target != "" and self.target == self.weights),
+            (say("holdout-by needs a holdout above 0"), self.holdout_by is not None and self.holdout == 0),
         ):
             if wrong:
                 raise OptionError(message)
@@ -270,7 +290,7 @@ class Spec:
         known = [each.name for each in fields(cls)]
         for name in values:
             if name not in known:
-                message = f'there is no setting called "{name}"{nearest(name, known)}'
+                message = say('there is no setting called "{name}"{nearest}', name=name, nearest=nearest(name, known))
                 raise OptionError(message)
         given: dict[str, Any] = {
             name: tuple(cast("list[str]", value)) if isinstance(value, list) else value

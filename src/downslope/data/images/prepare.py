@@ -18,6 +18,7 @@ from downslope.errors import TargetError
 from downslope.records.run import ColumnSummary, DataSummary
 from downslope.records.spec import Spec
 from downslope.types import Vector
+from downslope.words import say
 
 CLASS_SHARE = 0.5
 """Whole-number labels are classes where there are no more distinct ones than this share of the images."""
@@ -128,10 +129,14 @@ def _summary(
 ) -> DataSummary:
     height, width, channels = images.shape
     kept, aside = train.target.shape[0], 0 if held is None else held.target.shape[0]
-    colour = "grey" if channels == 1 else "colour"
-    scaled = "each channel standardised" if standardize else "as they are"
+    size = {"width": width, "height": height}
+    pixels = say("{width} x {height} grey pixels", **size)
+    if channels > 1:
+        pixels = say("{width} x {height} colour pixels", **size)
+    scaled = say("each channel standardised") if standardize else say("as they are")
     features = height * width * channels
-    column = ColumnSummary("image", "image", f"{width} x {height} {colour} pixels, {scaled}", features, 0)
+    treatment = say("{pixels}, {scaled}", pixels=pixels, scaled=scaled)
+    column = ColumnSummary("image", "image", treatment, features, 0)
     return DataSummary(
         rows=kept + aside, train_rows=kept, holdout_rows=aside, dropped_rows=images.count - kept - aside,
         features=features, columns=(column,), target_kind=goal.kind, classes=goal.classes,

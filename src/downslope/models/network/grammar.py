@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from downslope.errors import OptionError, nearest
 from downslope.types import JsonValue
+from downslope.words import Sentence, say
 
 KINDS = ("linear", "mlp", "cnn")
 DEFAULTS = {"linear": "linear", "mlp": "mlp:64", "cnn": "cnn:16,32/128"}
@@ -67,16 +68,18 @@ def parse_model(
     """Return the architecture that a model string stands for; raises OptionError, showing where it does not parse."""
     kind, colon, _ = text.partition(":")
     if kind not in KINDS:
-        message = (
-            f'the model "{text}" is none that is known{nearest(kind, KINDS)}; write linear, mlp:64,32 or cnn:16,32/64'
+        message = say(
+            'the model "{text}" is none that is known{nearest}; write linear, mlp:64,32 or cnn:16,32/64',
+            text=text,
+            nearest=nearest(kind, KINDS),
         )
         raise OptionError(message)
     if kind == "linear" and colon:
-        raise OptionError(_shown(text, len(kind), "a linear model has no layers to name; write linear"))
+        raise OptionError(_shown(text, len(kind), say("a linear model has no layers to name; write linear")))
     whole = text if colon else DEFAULTS[kind]
     first, slash, last = whole.partition(":")[2].partition("/")
     if kind == "mlp" and slash:
-        raise OptionError(_shown(text, text.index("/"), "an mlp has no convolutions; write mlp:64,32"))
+        raise OptionError(_shown(text, text.index("/"), say("an mlp has no convolutions; write mlp:64,32")))
     begin = len(kind) + 1
     channels = _sizes(text, first, begin) if kind == "cnn" else ()
     hidden = _sizes(text, first, begin) if kind == "mlp" else ()
@@ -90,13 +93,24 @@ def _sizes(text: str, part: str, begin: int) -> tuple[int, ...]:
     sizes: list[int] = []
     for piece in part.split(",") if part or begin <= len(text) else []:
         if not piece.strip().isdecimal() or not 0 < int(piece) <= MOST_UNITS:
-            what = f'"{piece}" is not a number of units' if piece.strip() else "a number of units is missing"
-            raise OptionError(_shown(text, begin, f"{what}; write whole numbers such as 64,32"))
+            what = (
+                say('"{piece}" is not a number of units', piece=piece)
+                if piece.strip()
+                else say("a number of units is missing")
+            )
+            raise OptionError(_shown(text, begin, say("{what}; write whole numbers such as 64,32", what=what)))
         sizes.append(int(piece))
         begin += len(piece) + 1
     return tuple(sizes)
 
 
-def _shown(text: str, place: int, message: str) -> str:
+def _shown(text: str, place: int, message: Sentence) -> Sentence:
     """Return a message with the place in the model string marked."""
-    return f'the model "{text}" does not parse at character {place + 1}, "{text[:place]}>{text[place:]}": {message}'
+    return say(
+        'the model "{text}" does not parse at character {place}, "{before}>{after}": {message}',
+        text=text,
+        place=place + 1,
+        before=text[:place],
+        after=text[place:],
+        message=message,
+    )

@@ -23,6 +23,7 @@ from downslope.errors import ColumnError, RunError
 from downslope.models.answers import class_probabilities, predictions
 from downslope.models.network.grammar import Architecture
 from downslope.types import JsonValue, Matrix
+from downslope.words import say
 
 CHUNK = 1024
 """Most examples scored at once."""
@@ -133,9 +134,14 @@ class NetworkModel:
         pixels = fit_channels(images.pixels, self.shape[2], images.source)
         if pixels.shape[1:] != self.shape:
             height, width = pixels.shape[1:3]
-            message = (
-                f"the model takes images of {self.shape[1]} x {self.shape[0]} pixels, but those of {images.source} "
-                f"have {width} x {height}; bring them to that size, or train with --resize"
+            message = say(
+                "the model takes images of {wide} x {high} pixels, but those of {source} have {width} x "
+                "{height}; bring them to that size, or train with --resize",
+                wide=self.shape[1],
+                high=self.shape[0],
+                source=images.source,
+                width=width,
+                height=height,
             )
             raise ColumnError(message)
         return pixels
@@ -143,7 +149,7 @@ class NetworkModel:
     def read(self, source: object) -> Images:
         """Return the images of a source as those of the training were read; raises SourceError."""
         if self.pixels is None:
-            message = "this model takes tables, not images"
+            message = say("this model takes tables, not images")
             raise RunError(message)
         shape = tuple(getattr(source, "shape", ()))
         if shape in (self.shape, self.shape[:2]):
@@ -194,7 +200,7 @@ class NetworkModel:
                 tuple(told["classes"]), told["target"], told["center"], told["scale"], plan, pixels,
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
-            message = f"the model of this run cannot be read ({type(error).__name__}); fit again"
+            message = say("the model of this run cannot be read ({name}); fit again", name=type(error).__name__)
             raise RunError(message) from error
 
 
@@ -232,10 +238,18 @@ def with_arrays(weights: Any, statistics: Any, arrays: Mapping[str, NDArray[Any]
     found = [arrays[_name(path)] for path, _ in leaves]
     for (path, leaf), array in zip(leaves, found, strict=True):
         if leaf.shape != array.shape:
-            message = f"{_name(path)} has the shape {array.shape}, but the network needs {leaf.shape}"
+            message = say(
+                "{name} has the shape {shape}, but the network needs {needed}",
+                name=_name(path),
+                shape=str(array.shape),
+                needed=str(leaf.shape),
+            )
             raise ValueError(message)
     seen = tuple(
-        (jnp.asarray(arrays[f"statistics.{index}.mean"]), jnp.asarray(arrays[f"statistics.{index}.variance"]))
+        (
+            jnp.asarray(arrays[f"statistics.{index}.mean"]),
+            jnp.asarray(arrays[f"statistics.{index}.variance"]),
+        )
         for index in range(len(statistics))
     )
     return jax.tree_util.tree_unflatten(tree, [jnp.asarray(array) for array in found]), seen

@@ -10,6 +10,7 @@ import re
 
 from downslope.errors import OptionError, nearest
 from downslope.models.surface.surface import Box, KnownMinimum, Surface
+from downslope.words import say
 
 __all__ = ["Box", "KnownMinimum", "Surface", "surface_of"]
 
@@ -28,7 +29,11 @@ def surface_of(text: str, box: Box | None = None) -> Surface:
     if name in SURFACES:
         surface = SURFACES[name]
     elif _WORDS.fullmatch(text.strip()):
-        message = f'there is no surface called "{text}"{nearest(name, SURFACES)}; or write an expression such as x**2'
+        message = say(
+            'there is no surface called "{text}"{nearest}; or write an expression such as x**2',
+            text=text,
+            nearest=nearest(name, SURFACES),
+        )
         raise OptionError(message)
     else:
         from downslope.models.surface.expression import expression_surface

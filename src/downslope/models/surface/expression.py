@@ -26,6 +26,8 @@ import sympy
 
 from downslope.errors import OptionError, nearest
 from downslope.models.surface.surface import SIDE, Surface
+from downslope.records.figures import count
+from downslope.words import NOTHING, Sentence, say
 
 Array = jax.Array
 Term = Any
@@ -62,7 +64,12 @@ FUNCTIONS: dict[str, Known] = {
     "max": Known(sympy.Max, lambda *parts: reduce(jnp.maximum, parts), max, 2),
 }  # fmt: skip
 """The functions by name; min and max take two arguments or more, the others one."""
-ALLOWED = "use numbers, variables such as x, y or x1, + - * / **, parentheses, pi, e and " + ", ".join(FUNCTIONS)
+ALLOWED = say(
+    "use numbers, variables such as x, y or x1, + - * / **, parentheses, pi, e and {functions}",
+    functions=", ".join(FUNCTIONS),
+)
+
+NOT_ALLOWED = say("is not allowed")
 
 _COMPILED: dict[Any, Callable[..., Any]] = {
     sympy.Add: lambda *parts: reduce(operator.add, parts), sympy.Mul: lambda *parts: reduce(operator.mul, parts),
@@ -94,16 +101,24 @@ def expression_surface(text: str) -> Surface:
 def parse(text: str) -> tuple[Term, tuple[str, ...]]:
     """Return an expression as a SymPy one, and its variables in order (x2 before x10); raises OptionError."""
     if len(text) > LONGEST:
-        message = f"the expression has {len(text):,} characters, but at most {LONGEST:,} are read; shorten it"
+        message = say(
+            "the expression has {characters} characters, but at most {most} are read; shorten it",
+            characters=count(len(text)),
+            most=count(LONGEST),
+        )
         raise OptionError(message)
     reader = _Reader(text)
     term, _ = reader.read()
     variables = sorted(reader.variables, key=lambda name: (name[0], int(name[1:] or 0)))
     if not variables:
-        message = f'the expression "{reader.shown}" has no variable; name one, such as x'
+        message = say('the expression "{shown}" has no variable; name one, such as x', shown=reader.shown)
         raise OptionError(message)
     if len(variables) > MOST_VARIABLES:
-        message = f"the expression has {len(variables)} variables, but at most {MOST_VARIABLES} are read"
+        message = say(
+            "the expression has {variables} variables, but at most {most} are read",
+            variables=len(variables),
+            most=MOST_VARIABLES,
+        )
         raise OptionError(message)
     return term, tuple(variables)
 
@@ -127,14 +142,23 @@ class _Reader:
                 tree = ast.parse(self.text, mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             place = getattr(error, "offset", None)
-            where = f" near character {place}" if isinstance(place, int) and 0 < place <= len(self.text) + 1 else ""
-            message = f'the expression "{self.shown}" does not read as one{where}; {ALLOWED}'
+            where = (
+                say(" near character {place}", place=place)
+                if isinstance(place, int) and 0 < place <= len(self.text) + 1
+                else ""
+            )
+            message = say(
+                'the expression "{shown}" does not read as one{where}; {allowed}',
+                shown=self.shown,
+                where=where,
+                allowed=ALLOWED,
+            )
             raise OptionError(message) from error
         return self._part(tree.body, 0)
 
     def _part(self, node: ast.expr, depth: int) -> Read:
         if depth > DEEPEST:
-            message = f"the expression has more than {DEEPEST} parts within parts; write it flatter"
+            message = say("the expression has more than {most} parts within parts; write it flatter", most=DEEPEST)
             raise OptionError(message)
         if isinstance(node, ast.Constant):
             return self._number(node)
@@ -153,7 +177,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._refused(node)
         if not abs(value) <= LARGEST:
-            raise self._refused(node, f"is larger than {LARGEST:g}")
+            raise self._refused(node, say("is larger than {most}", most=f"{LARGEST:g}"))
         return Read(sympy.Integer(value) if isinstance(value, int) else sympy.Float(value), float(value))
 
     def _name(self, node: ast.Name) -> Read:
@@ -162,7 +186,7 @@ class _Reader:
         if VARIABLE.fullmatch(node.id):
             self.variables.add(node.id)
             return Read(sympy.Symbol(node.id, real=True), None)
-        raise self._refused(node, "is no variable" + _near(node.id))
+        raise self._refused(node, say("is no variable{nearest}", nearest=_near(node.id)))
 
     def _signed(self, node: ast.UnaryOp, depth: int) -> Read:
         if not isinstance(node.op, ast.USub | ast.UAdd):
@@ -176,22 +200,24 @@ class _Reader:
     def _operation(self, node: ast.BinOp, depth: int) -> Read:
         operation = _OPERATIONS.get(type(node.op))
         if operation is None:
-            raise self._refused(node, "is not an operation here" + "; a power is **" * isinstance(node.op, ast.BitXor))
+            power = say("; a power is **") if isinstance(node.op, ast.BitXor) else NOTHING
+            raise self._refused(node, say("is not an operation here{power}", power=power))
         left, right = self._part(node.left, depth + 1), self._part(node.right, depth + 1)
         power = right.number if isinstance(node.op, ast.Pow) else None
         if power is not None and not abs(power) <= HIGHEST_POWER:
-            raise self._refused(node, f"has a power above {HIGHEST_POWER}")
+            raise self._refused(node, say("has a power above {most}", most=HIGHEST_POWER))
         return Read(_joined(node.op, left.term, right.term), self._worked_out(node, operation, (left, right)))
 
     def _call(self, node: ast.Call, depth: int) -> Read:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in FUNCTIONS:
-            raise self._refused(node, "calls no function known here" + _near(name))
+            raise self._refused(node, say("calls no function known here{nearest}", nearest=_near(name)))
         function, given = FUNCTIONS[name], len(node.args)
         if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            raise self._refused(node, "must list its arguments plainly")
+            raise self._refused(node, say("must list its arguments plainly"))
         if given < function.least or (given > 1 and function.least == 1):
-            raise self._refused(node, f"needs {'one argument' if function.least == 1 else 'two arguments or more'}")
+            needed = say("needs one argument") if function.least == 1 else say("needs two arguments or more")
+            raise self._refused(node, needed)
         parts = [self._part(each, depth + 1) for each in node.args]
         number = self._worked_out(node, function.plain, parts)
         return Read(function.symbolic(*(each.term for each in parts), evaluate=False), number)
@@ -206,20 +232,29 @@ class _Reader:
         except OverflowError:
             value = math.inf
         except (ValueError, ZeroDivisionError) as error:
-            raise self._refused(node, "is not a number") from error
+            raise self._refused(node, say("is not a number")) from error
         if isinstance(value, complex):
-            raise self._refused(node, "is not a real number")
+            raise self._refused(node, say("is not a real number"))
         if not abs(value) <= LARGEST:
-            raise self._refused(node, f"is larger than {LARGEST:g}")
+            raise self._refused(node, say("is larger than {most}", most=f"{LARGEST:g}"))
         return value
 
-    def _refused(self, node: ast.expr, why: str = "is not allowed") -> OptionError:
+    def _refused(self, node: ast.expr, why: Sentence = NOT_ALLOWED) -> OptionError:
         """Return the error for a part of the text: what, where, and what is allowed."""
         part = ast.get_source_segment(self.text, node) or self.text
         before = self.text.splitlines()[node.lineno - 1].encode()[: node.col_offset]
         place = len(before.decode(errors="replace")) + 1
         shown = _shortened(part, 40)
-        return OptionError(f'in the expression "{self.shown}", "{shown}" at character {place} {why}; {ALLOWED}')
+        return OptionError(
+            say(
+                'in the expression "{whole}", "{part}" at character {place} {why}; {allowed}',
+                whole=self.shown,
+                part=shown,
+                place=place,
+                why=why,
+                allowed=ALLOWED,
+            )
+        )
 
 
 def _joined(sign: ast.operator, left: Term, right: Term) -> Term:
@@ -234,9 +269,9 @@ def _joined(sign: ast.operator, left: Term, right: Term) -> Term:
     return kind(left, right, evaluate=False)
 
 
-def _near(name: str) -> str:
-    hint = nearest(name, FUNCTIONS) if name else ""
-    return hint if "nearest" in hint else ""
+def _near(name: str) -> Sentence:
+    hint = nearest(name, FUNCTIONS) if name else NOTHING
+    return hint if "nearest" in hint else NOTHING
 
 
 def _shortened(text: str, most: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from downslope.errors import OptionError
 from downslope.records.figures import figure
-from downslope.words import NOTHING, Sentence
+from downslope.words import NOTHING, Sentence, say
 
 SIDE = 5.0
 """The box of a surface that brings none of its own: from minus this to plus this, each way."""
@@ -60,15 +60,25 @@ def check_box(box: Any, variables: int) -> Box:
     try:
         pairs = [(float(low), float(high)) for low, high in box]
     except (TypeError, ValueError) as error:
-        message = f"a box is a pair of numbers for each variable, such as ((-5, 5), (0, 2)), not {box!r}"
+        message = say(
+            "a box is a pair of numbers for each variable, such as ((-5, 5), (0, 2)), not {box}", box=repr(box)
+        )
         raise OptionError(message) from error
     if len(pairs) == 1:
         pairs *= variables
     if len(pairs) != variables:
-        message = f"the box has {len(pairs)} pairs, but there are {variables} variables; give one pair or {variables}"
+        message = say(
+            "the box has {pairs} pairs, but there are {variables} variables; give one pair or {variables}",
+            pairs=len(pairs),
+            variables=variables,
+        )
         raise OptionError(message)
     for low, high in pairs:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            message = f"each pair of a box goes from low to high, but one is {figure(low)} to {figure(high)}"
+            message = say(
+                "each pair of a box goes from low to high, but one is {low} to {high}",
+                low=figure(low),
+                high=figure(high),
+            )
             raise OptionError(message)
     return tuple(pairs)
