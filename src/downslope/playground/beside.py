@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from downslope.errors import DownslopeError
 from downslope.playground.rooms.picture import Picture
+from downslope.words import Sentence, say
 
 TOLD_EVERY = 0.2
 """Seconds between two accounts of how far it is."""
@@ -22,7 +23,7 @@ class Beside:
     """Takes pictures as they are made, and tells them, until it is stopped."""
 
     def __init__(
-        self, pictures: Iterator[Picture], tell: Callable[[Picture], None], fail: Callable[[str], None]
+        self, pictures: Iterator[Picture], tell: Callable[[Picture], None], fail: Callable[[Sentence], None]
     ) -> None:
         """Begin; fail: takes the sentence of what went wrong."""
         self._pictures, self._tell, self._fail = pictures, tell, fail
@@ -40,10 +41,10 @@ class Beside:
         try:
             self._work()
         except DownslopeError as error:
-            self._fail(str(error))
+            self._fail(error.sentence)
         except Exception as error:
             logging.getLogger("downslope.playground").exception("work beside a room failed")
-            self._fail(f"this should not happen ({type(error).__name__}); please report it")
+            self._fail(say("this should not happen ({name}); please report it", name=type(error).__name__))
         finally:
             _TURN.release()
 

@@ -20,6 +20,8 @@ from downslope.data.table import check_names
 from downslope.errors import SourceError
 from downslope.playground.limits import CELLS, COLUMNS, PIECE_BYTES, ROWS, TABLE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
 from downslope.playground.workbook import workbook_table
+from downslope.records.figures import count
+from downslope.words import say
 
 KINDS = ("csv", "tsv", "xlsx", "parquet")
 BETWEEN = (",", ";", "\t", "|")
@@ -36,7 +38,7 @@ def hold(more: int) -> None:
     """Count bytes of tables of all pages together; raises SourceError where there are too many."""
     with _lock:
         if more > 0 and _held["bytes"] + more > UPLOADS_BYTES:
-            message = "other pages hold too many tables at the moment; close one, or try again later"
+            message = say("other pages hold too many tables at the moment; close one, or try again later")
             raise SourceError(message)
         _held["bytes"] += more
 
@@ -48,10 +50,12 @@ class Upload:
         """Take the name and the whole size; raises SourceError for a kind that is not read, or for too many bytes."""
         self.kind = kind_of(name)
         if size == 0:
-            message = "the file is empty; give one with a line of column names, and rows under it"
+            message = say("the file is empty; give one with a line of column names, and rows under it")
             raise SourceError(message)
         if not 0 < size <= UPLOAD_BYTES:
-            message = f"a table may have up to {UPLOAD_BYTES >> 20} MB here; fit a larger one with downslope fit"
+            message = say(
+                "a table may have up to {most} MB here; fit a larger one with downslope fit", most=UPLOAD_BYTES >> 20
+            )
             raise SourceError(message)
         hold(size)
         self.size, self._pieces, self.at, self._holds = size, list[bytes](), 0, size
@@ -59,7 +63,11 @@ class Upload:
     def add(self, at: int, piece: bytes) -> bool:
         """Add a piece; say whether it was the last. Raises SourceError for one out of order."""
         if at != self.at or len(piece) > PIECE_BYTES or self.at + len(piece) > self.size:
-            message = f"a piece of the table is out of order or too long: {self.at:,} of {self.size:,} bytes have come"
+            message = say(
+                "a piece of the table is out of order or too long: {at} of {size} bytes have come",
+                at=count(self.at),
+                size=count(self.size),
+            )
             raise SourceError(message)
         self._pieces.append(piece)
         self.at += len(piece)
@@ -89,7 +97,10 @@ def kind_of(name: str) -> str:
     kind = name.lower().rsplit(".", 1)[-1] if "." in name else ""
     kind = {"tab": "tsv", "pq": "parquet", "txt": "csv"}.get(kind, kind)
     if kind not in KINDS:
-        message = f"a table here is a file that ends in {', '.join(KINDS)}; convert it, or fit it with downslope fit"
+        message = say(
+            "a table here is a file that ends in {kinds}; convert it, or fit it with downslope fit",
+            kinds=", ".join(KINDS),
+        )
         raise SourceError(message)
     return kind
 
@@ -106,7 +117,7 @@ def table_of(whole: bytes, kind: str) -> Any:
         ValueError, ArithmeticError, OSError, EOFError, RuntimeError, csv.Error,
     ) as error:  # fmt: skip
         why = str(error).strip().split("\n")[0].rstrip(".")[:200]
-        message = f"the file does not read as {kind}: {why or type(error).__name__}"
+        message = say("the file does not read as {kind}: {reason}", kind=kind, reason=why or type(error).__name__)
         raise SourceError(message) from None
     check_size(table.num_rows, table.num_columns)
     check_names(table.column_names, "the table")
@@ -116,12 +127,17 @@ def table_of(whole: bytes, kind: str) -> Any:
 def check_size(rows: int, columns: int) -> None:
     """Raise SourceError for a table of no rows, or of more than a page may hold."""
     if not rows or not columns:
-        message = "the table has no rows; it needs a line of column names, and rows under it"
+        message = say("the table has no rows; it needs a line of column names, and rows under it")
         raise SourceError(message)
     if rows > ROWS or columns > COLUMNS or rows * columns > CELLS:
-        message = (
-            f"the table has {rows:,} rows of {columns:,} columns, and up to {ROWS:,} rows, {COLUMNS:,} columns and "
-            f"{CELLS:,} cells are read here; fit it with downslope fit"
+        message = say(
+            "the table has {rows} rows of {columns} columns, and up to {most_rows} rows, {most_columns} columns "
+            "and {most_cells} cells are read here; fit it with downslope fit",
+            rows=count(rows),
+            columns=count(columns),
+            most_rows=count(ROWS),
+            most_columns=count(COLUMNS),
+            most_cells=count(CELLS),
         )
         raise SourceError(message)
 
@@ -136,7 +152,9 @@ def _parquet(whole: bytes) -> Any:
     for batch in file.iter_batches(BATCH_ROWS):  # a small file may hold few words, each many times over
         size += batch.nbytes
         if size > TABLE_BYTES:
-            message = f"the table unpacks to more than {TABLE_BYTES >> 20:,} MB; fit it with downslope fit"
+            message = say(
+                "the table unpacks to more than {most} MB; fit it with downslope fit", most=count(TABLE_BYTES >> 20)
+            )
             raise SourceError(message)
         batches.append(batch)
     table = arrow().Table.from_batches(batches, file.schema_arrow)
@@ -179,10 +197,12 @@ def _text(whole: bytes, between: str | None) -> Any:
 def _ragged(row: Any, text: bytes) -> str:
     """Say which line has more cells, or fewer, than there are columns."""
     place = text.find(row.text.encode())
-    where = f"line {text.count(bytes([10]), 0, place) + 1}" if place >= 0 else "a line"
-    return (
-        f"{where} has {row.actual_columns:,} cells and the first line {row.expected_columns:,}; give every line as "
-        "many, and close every quote"
+    where = say("line {line}", line=text.count(bytes([10]), 0, place) + 1) if place >= 0 else say("a line")
+    return say(
+        "{where} has {cells} cells and the first line {first}; give every line as many, and close every quote",
+        where=where,
+        cells=count(row.actual_columns),
+        first=count(row.expected_columns),
     )
 
 

@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 from downslope.data.arrow import arrow
 from downslope.data.table import check_names
 from downslope.errors import SourceError
+from downslope.records.figures import count
+from downslope.words import say
 
 PART_BYTES = 400 << 20
 """Most bytes of a part of a workbook once it is unpacked."""
@@ -46,7 +48,9 @@ def workbook_table(whole: bytes) -> Any:
     ``zipfile`` and ``ElementTree`` raise.
     """
     if not whole.startswith(b"PK"):
-        message = "the file is no xlsx workbook; if it is locked or in an older format, save it again as xlsx or csv"
+        message = say(
+            "the file is no xlsx workbook; if it is locked or in an older format, save it again as xlsx or csv"
+        )
         raise SourceError(message)
     if whole.count(ENTRY) > PARTS:
         raise _too_much()
@@ -58,7 +62,7 @@ def workbook_table(whole: bytes) -> Any:
 
 
 def _too_much() -> SourceError:
-    return SourceError("the workbook unpacks to more than is read here, or is not one that a spreadsheet writes")
+    return SourceError(say("the workbook unpacks to more than is read here, or is not one that a spreadsheet writes"))
 
 
 class _Part:
@@ -150,7 +154,7 @@ class _Book:
         for each in (*tabs, *others):
             if each in self._names and SHEETS.fullmatch(each):
                 return each
-        message = "the workbook has no sheet with cells; save the table on a sheet of its own"
+        message = say("the workbook has no sheet with cells; save the table on a sheet of its own")
         raise SourceError(message)
 
     def words(self) -> list[str]:
@@ -235,7 +239,7 @@ class _Sheet(_Part):
         before = max(place - 1 - len(self._row), 0)
         self._count += before + 1
         if self._count > SHEET_CELLS:
-            message = f"the sheet has more than {SHEET_CELLS:,} cells; save it as csv or parquet"
+            message = say("the sheet has more than {most} cells; save it as csv or parquet", most=count(SHEET_CELLS))
             raise SourceError(message)
         self._row += [None] * before
 
@@ -264,7 +268,7 @@ def _as_table(rows: list[list[Any]]) -> Any:
     """Return rows as a table, the first one its names; raises SourceError for more cells than are read here."""
     width = max(map(len, rows), default=0)
     if len(rows) * width > SHEET_CELLS:
-        message = f"the sheet has more than {SHEET_CELLS:,} cells; save it as csv or parquet"
+        message = say("the sheet has more than {most} cells; save it as csv or parquet", most=count(SHEET_CELLS))
         raise SourceError(message)
     names = [_heading(cell, index) for index, cell in enumerate([*(rows or [[]])[0], *[None] * width][:width])]
     check_names(names, "the sheet")

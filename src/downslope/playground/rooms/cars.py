@@ -13,7 +13,9 @@ import numpy as np
 from downslope.errors import InputError
 from downslope.models.surface import Surface
 from downslope.playground.limits import SHOWN_ROWS
+from downslope.records.figures import count
 from downslope.types import Matrix, Vector
+from downslope.words import say
 
 CARS: Matrix = np.array(
     [[3.5, 18.0], [3.69, 15.0], [3.44, 18.0], [3.43, 16.0], [4.34, 15.0], [4.42, 14.0], [2.37, 24.0]]
@@ -52,11 +54,14 @@ def read_pairs(data: str) -> Matrix:
             continue
         rows.append(_pair(line.strip(), parts))
         if len(rows) > SHOWN_ROWS:
-            message = f"more than {SHOWN_ROWS:,} rows were given; take the room of your own data for large tables"
+            message = say(
+                "more than {most} rows were given; take the room of your own data for large tables",
+                most=count(SHOWN_ROWS),
+            )
             raise InputError(message)
     table = np.array(rows, np.float64).reshape(-1, 2)
     if table.shape[0] < 2 or np.ptp(table[:, 0]) == 0:
-        message = "give two rows or more, x and y in each, with more than one value of x"
+        message = say("give two rows or more, x and y in each, with more than one value of x")
         raise InputError(message)
     return table
 
@@ -67,7 +72,7 @@ def _pair(line: str, parts: list[str]) -> list[float]:
     except ValueError:
         pair = []
     if len(pair) != 2 or not all(math.isfinite(each) and abs(each) <= 1e9 for each in pair):
-        message = f'the row "{line[:40]}" is not two numbers, x and y'
+        message = say('the row "{line}" is not two numbers, x and y', line=line[:40])
         raise InputError(message)
     return pair
 

@@ -19,6 +19,7 @@ from downslope.errors import OptionError, nearest
 from downslope.playground.rooms.network_settings import LAYERS, UNITS
 from downslope.playground.rooms.points import FEATURES
 from downslope.types import Indices
+from downslope.words import say
 
 if TYPE_CHECKING:
     from downslope.engines.network.loop import Program, State
@@ -176,7 +177,12 @@ def hidden_of(layers: str) -> tuple[int, ...]:
     parts = [each.strip() for each in layers.split(",") if each.strip()]
     good = all(each.isdecimal() and 1 <= int(each) <= UNITS for each in parts)
     if not good or len(parts) > LAYERS:
-        message = f"layers are at most {LAYERS} numbers from 1 to {UNITS} with commas, such as 4,2, not {layers!r}"
+        message = say(
+            "layers are at most {layers} numbers from 1 to {units} with commas, such as 4,2, not {value}",
+            layers=LAYERS,
+            units=UNITS,
+            value=repr(layers),
+        )
         raise OptionError(message)
     return tuple(int(each) for each in parts)
 
@@ -186,10 +192,10 @@ def names_of(features: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(each.strip() for each in features.split(",") if each.strip()))
     for name in names:
         if name not in FEATURES:
-            message = f'there is no feature called "{name}"{nearest(name, FEATURES)}'
+            message = say('there is no feature called "{name}"{nearest}', name=name, nearest=nearest(name, FEATURES))
             raise OptionError(message)
     if not names:
-        message = f"a network needs a feature: {', '.join(FEATURES)}"
+        message = say("a network needs a feature: {features}", features=", ".join(FEATURES))
         raise OptionError(message)
     return names
 
@@ -205,7 +211,10 @@ def given_of(given: str, weights: int) -> dict[int, float]:
         place, _, text = each.partition("=")
         number = _number(text)
         if not place.isdecimal() or number is None:
-            message = f"weights set by hand are places and numbers with commas, such as 0=1.5,7=-2, not {each[:40]!r}"
+            message = say(
+                "weights set by hand are places and numbers with commas, such as 0=1.5,7=-2, not {value}",
+                value=repr(each[:40]),
+            )
             raise OptionError(message)
         if int(place) < weights:
             found[int(place)] = number

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from downslope.errors import OptionError, nearest
 from downslope.types import JsonValue
+from downslope.words import say
 
 Settings = TypeVar("Settings")
 SEEDS = 2**31 - 1
@@ -41,8 +42,15 @@ class Row:
 
     def _number(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not self._within(float(value)):
-            kind = "a whole number" if self.kind == "whole" else "a number"
-            message = f"{self.name} must be {kind} from {self.least:g} to {self.most:g}, not {_shown(value)}"
+            kind = say("a whole number") if self.kind == "whole" else say("a number")
+            message = say(
+                "{name} must be {kind} from {least} to {most}, not {value}",
+                name=self.name,
+                kind=kind,
+                least=f"{self.least:g}",
+                most=f"{self.most:g}",
+                value=_shown(value),
+            )
             raise OptionError(message)
         return int(value) if self.kind == "whole" else float(value)
 
@@ -53,21 +61,25 @@ class Row:
     def _choice(self, value: object) -> str:
         choices = self.choices or ()
         if not isinstance(value, str) or value not in choices:
-            message = (
-                f"{self.name} must be one of {', '.join(choices)}, not {_shown(value)}{nearest(str(value), choices)}"
+            message = say(
+                "{name} must be one of {choices}, not {value}{nearest}",
+                name=self.name,
+                choices=", ".join(choices),
+                value=_shown(value),
+                nearest=nearest(str(value), choices),
             )
             raise OptionError(message)
         return value
 
     def _flag(self, value: object) -> bool:
         if not isinstance(value, bool):
-            message = f"{self.name} must be true or false, not {_shown(value)}"
+            message = say("{name} must be true or false, not {value}", name=self.name, value=_shown(value))
             raise OptionError(message)
         return value
 
     def _text(self, value: object) -> str:
         if not isinstance(value, str) or len(value) > cast("float", self.most):
-            message = f"{self.name} must be a text of at most {self.most:,g} letters"
+            message = say("{name} must be a text of at most {most} letters", name=self.name, most=f"{self.most:,g}")
             raise OptionError(message)
         return value
 
@@ -116,13 +128,15 @@ def rows_of(settings: type) -> dict[str, Row]:
 def settings_from(kind: type[Settings], state: object) -> Settings:
     """Return what a page asks for as settings, what it leaves out at its default; raises OptionError."""
     if not isinstance(state, dict):
-        message = "the state of a room is an object of settings"
+        message = say("the state of a room is an object of settings")
         raise OptionError(message)
     rows = rows_of(kind)
     given = cast("dict[str, object]", state)
     for name in given:
         if name not in rows:
-            message = f"the room has no setting called {_shown(name)}{nearest(name, rows)}"
+            message = say(
+                "the room has no setting called {name}{nearest}", name=_shown(name), nearest=nearest(name, rows)
+            )
             raise OptionError(message)
     return kind(**{name: rows[name].check(value) for name, value in given.items()})
 

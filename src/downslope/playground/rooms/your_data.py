@@ -30,6 +30,7 @@ from downslope.records.spec import LOSSES, METHODS, Spec
 from downslope.views.page import page_of
 from downslope.views.page_parts import Page
 from downslope.views.page_run import command_of, python_of
+from downslope.words import Sentence, say
 
 if TYPE_CHECKING:
     from downslope.records import Run, StepRecord
@@ -142,11 +143,11 @@ class Desk:
     def _take(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Take a piece of a table; the last one makes it the table of the room."""
         if len(buffers) != 1:
-            message = "a piece of a table is one buffer"
+            message = say("a piece of a table is one buffer")
             raise InputError(message)
         name, size, at = content.get("name"), content.get("size", len(buffers[0])), content.get("at", 0)
         if not isinstance(name, str) or not _is_whole(size) or not _is_whole(at):
-            message = "an upload needs a name, a size and a place"
+            message = say("an upload needs a name, a size and a place")
             raise InputError(message)
         if at == 0:
             if self._coming is not None:
@@ -154,7 +155,7 @@ class Desk:
             self._coming = None  # where the next line raises
             self._coming = Upload(name, size)
         if self._coming is None:
-            message = "the first piece of the table has not come"
+            message = say("the first piece of the table has not come")
             raise InputError(message)
         if self._coming.add(at, buffers[0]):
             self._lay_down(name, content["id"])
@@ -164,7 +165,7 @@ class Desk:
     def _lay_down(self, name: str, request: int) -> None:
         """Read what has come, and put it in the place of the table that was there."""
         if self._fitting:
-            message = "a fit is under way; stop it first"
+            message = say("a fit is under way; stop it first")
             raise InputError(message)
         upload, self._coming = self._coming, None
         table = upload.table() if upload is not None else None
@@ -184,13 +185,15 @@ class Desk:
         if "state" in content:
             self._settings = settings_from(YourData, content["state"])
         if self._table is None:
-            message = "there is no table yet; choose a file or paste one"
+            message = say("there is no table yet; choose a file or paste one")
             raise InputError(message)
         if self._fitting:
-            message = "a fit is under way; stop it first"
+            message = say("a fit is under way; stop it first")
             raise InputError(message)
         if self._settings.target not in self._table.column_names:
-            message = f'the table has no column "{self._settings.target}"; choose the target among its columns'
+            message = say(
+                'the table has no column "{target}"; choose the target among its columns', target=self._settings.target
+            )
             raise InputError(message)
         self._stop.clear()
         self._forget()
@@ -211,12 +214,14 @@ class Desk:
             run = self._run = self._trained(table, settings, request)
             kind, told = "fitted", page_of(replace(run, spec=_spec(settings, name)))
         except KeyboardInterrupt:
-            told = Picture({"message": "the fit was stopped before its first step"})
+            told = Picture({"message": say("the fit was stopped before its first step")})
         except (DownslopeError, MemoryError) as error:
-            told = Picture({"message": str(error) or "the table does not fit in memory"})
+            told = Picture({"message": _sentence(error)})
         except Exception as error:
             logging.getLogger("downslope.playground").exception("a fit failed")
-            told = Picture({"message": f"this should not happen ({type(error).__name__}); please report it"})
+            told = Picture(
+                {"message": say("this should not happen ({name}); please report it", name=type(error).__name__)}
+            )
         with self._lock:
             self._fitting = False
             if self._closed:
@@ -242,11 +247,11 @@ class Desk:
         del buffers
         what = content.get("what")
         if what not in GIVEN:
-            message = f"what to download is one of {', '.join(GIVEN)}"
+            message = say("what to download is one of {names}", names=", ".join(GIVEN))
             raise InputError(message)
         table, run = self._table, self._run
         if table is None or (run is None and what != "table"):
-            message = "there is nothing to download before a fit has ended"
+            message = say("there is nothing to download before a fit has ended")
             raise InputError(message)
         name, whole = GIVEN[what](Path(self._name).stem, table, run)
         self._tell("file", Picture({"name": name, "what": what}), [whole], content["id"])
@@ -273,6 +278,10 @@ GIVEN: dict[str, Callable[[str, Any, Any], tuple[str, bytes]]] = {
     "table": lambda stem, table, run: (f"{stem}.csv", as_csv(table)),
 }  # fmt: skip
 """What can be downloaded, and what makes its name and its bytes: of the table's name, the table and the run."""
+
+
+def _sentence(error: DownslopeError | MemoryError) -> Sentence:
+    return error.sentence if isinstance(error, DownslopeError) else say("the table does not fit in memory")
 
 
 def _is_whole(value: Any) -> bool:
