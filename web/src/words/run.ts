@@ -23,7 +23,7 @@ const en = {
     certified: "Proved, in double precision: at most {gap%} of the loss drop that is possible is left.",
     estimated: "Estimated, not proved: about {gap%} of the loss drop that is possible is left.",
     no_gap_network: "How far the minimum is cannot be said: a network has many minima, and there is no proof of one.",
-    no_gap: "How far the minimum is is not known.",
+    no_gap: "It is not known how far the minimum is.",
     loss_end: "Loss at the end",
     loss_from: "from {loss}",
     gap: "Gap",
