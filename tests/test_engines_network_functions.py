@@ -151,3 +151,17 @@ def test_a_step_goes_down_where_the_ground_curves_down() -> None:
     assert lower is not None
     assert float(SURFACES["saddle"].function(lower)) < -0.7
     assert flat.escape(np.array([0.0, np.sqrt(2.0)]), flat.bowl(np.array([0.0, np.sqrt(2.0)]))) is None
+
+
+@pytest.mark.parametrize("name", ["plain", "adam"])
+def test_a_measured_path_has_the_values_and_slopes_of_its_places(name: str) -> None:
+    function = SURFACES["himmelblau"].function
+    rule = rule_from(name, 0.9)
+    seen = LaneProgram(function, rule, STARTS.shape, STEPS, keep=3, measured=True).descend(STARTS, 0.01, EXTENT)
+    plain = LaneProgram(function, rule, STARTS.shape, STEPS, keep=3).descend(STARTS, 0.01, EXTENT)
+    assert plain.values.size == plain.slopes.size == 0
+    np.testing.assert_allclose(seen.path, plain.path, rtol=1e-12)
+    for lane in range(3):
+        values, slopes = Measure(function).slopes(seen.path[:, lane])
+        np.testing.assert_allclose(seen.values[:, lane], values, rtol=1e-12)
+        np.testing.assert_allclose(seen.slopes[:, lane], slopes, rtol=1e-12, atol=1e-12)

@@ -69,6 +69,26 @@ def test_an_instant_room_answers_with_its_picture(page: Page) -> None:
     assert arrays["path"].shape == (2, 3)
 
 
+def test_what_a_page_holds_is_not_sent_again(page: Page) -> None:
+    page.ask("open", 1, "two-weights", state={"rate": 0.03})
+    whole, buffers = page.heard[-1]
+    page.ask("set", 2, "two-weights", state={"rate": 0.03, "start_x": 1.0}, since=1)
+    content, fewer = page.heard[-1]
+    held = [each["name"] for each in content["arrays"] if each.get("held")]
+    assert held == ["heights", "table"]
+    assert len(fewer) == len(buffers) - 2
+    assert sum(map(len, fewer)) < 0.5 * sum(map(len, buffers))
+    page.ask("set", 3, "two-weights", state={"rate": 0.03}, since=2)
+    back, _ = page.heard[-1]
+    assert [each["name"] for each in back["arrays"] if each.get("held")] == ["heights", "table"]
+    for since in (1, 2, "3", None, -1):  # none of these is the last picture
+        page.ask("set", 4, "two-weights", state={"rate": 0.03}, since=since)
+        content, again = page.heard[-1]
+        assert content["arrays"] == whole["arrays"]
+        assert again == buffers
+        page.session.receive({"do": "set", "room": "two-weights", "id": 3, "state": {"rate": 0.03}}, [])
+
+
 def test_a_running_room_plays_pauses_and_goes_by_hand(page: Page) -> None:
     page.ask("open", 5)
     page.ask("play", 6, speed=2000)

@@ -20,8 +20,11 @@ class Host implements Model {
     return undefined;
   }
   answer(index: number, is = "picture"): void {
+    this.tell(index, { is }, []);
+  }
+  tell(index: number, answer: Omit<Answer, "id" | "room">, buffers: DataView[]): void {
     const { id, room } = this.sent[index] as Message;
-    this.heard?.({ is, id, room }, []);
+    this.heard?.({ ...answer, id, room } as Answer, buffers);
   }
 }
 
@@ -70,6 +73,48 @@ describe("asking for pictures", () => {
     host.answer(0, "error");
     host.answer(1);
     expect(got.map(([, is]) => is)).toEqual(["error", "picture"]);
+  });
+});
+
+describe("what a page holds of its last picture", () => {
+  const view = (value: number) => new DataView(Float32Array.of(value).buffer);
+  const told = (name: string, held = false) => ({
+    name,
+    dtype: "float32" as const,
+    shape: [1],
+    ...(held ? { held } : {}),
+  });
+
+  it("is named in the next request, and stands in for what is left out", () => {
+    const host = new Host();
+    const got: number[][] = [];
+    const asker = new Asking(host, "two-weights", (_answer, buffers) =>
+      got.push(buffers.map((each) => each.getFloat32(0, true))),
+    );
+    asker.ask({ start_x: 1 });
+    host.tell(0, { is: "picture", arrays: [told("heights"), told("path")] }, [view(1), view(2)]);
+    asker.ask({ start_x: 2 });
+    host.tell(1, { is: "picture", arrays: [told("heights", true), told("path")] }, [view(3)]);
+    asker.ask({ start_x: 3 });
+    host.tell(2, { is: "picture", arrays: [told("heights", true), told("path", true)] }, []);
+    expect(got).toEqual([
+      [1, 2],
+      [1, 3],
+      [1, 3],
+    ]);
+    expect(host.sent.map((each) => each.since)).toEqual([undefined, host.sent[0]?.id, host.sent[1]?.id]);
+    asker.again({ start_x: 3 });
+    expect(host.sent[3]?.since).toBeUndefined();
+  });
+
+  it("is that of the last picture, whatever errors came between", () => {
+    const { host, asker } = asking();
+    asker.ask({ rate: 1 });
+    host.answer(0);
+    asker.ask({ rate: 2 });
+    host.answer(1, "error");
+    asker.ask({ rate: 3 });
+    expect(host.sent[2]?.since).toBe(host.sent[0]?.id);
   });
 });
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 from downslope.errors import DownslopeError, InputError, nearest
 from downslope.playground.beside import Beside
 from downslope.playground.clock import Clock
+from downslope.playground.held import Held
 from downslope.playground.limits import SWEEP_UPDATES
 from downslope.playground.rooms import Kept, Room, rooms
 from downslope.playground.rooms.pair import Pair
@@ -38,6 +39,7 @@ class Session:
         self._clock: Clock | None = None
         self._kept_settings: Any = None
         self._beside: Beside | None = None
+        self._held = Held()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -100,7 +102,8 @@ class Session:
             self._room = room
         else:
             picture = self._run(room, number, settings, content)
-        self._tell("picture", room.name, picture, number)
+        told, buffers = self._held.leave_out(*picture.packed(), number, content.get("since"))
+        self._pass_on("picture", room.name, told, number, buffers)
 
     def _run(self, room: Room, number: int, settings: Any, content: dict[str, JsonValue]) -> Picture:
         """Return the picture of a running room, begun anew unless the settings only look elsewhere."""
@@ -229,10 +232,13 @@ class Session:
 
     def _tell(self, kind: str, room: str, told: Picture, number: int, beside: list[bytes] | None = None) -> None:
         """Send what a request led to; frames and clocks bear the number of the request that began their room."""
-        if self._closed:
-            return
-        content, buffers = told.packed()
-        self._send({"is": kind, "room": room, "id": number, **content}, [*buffers, *(beside or [])])
+        if not self._closed:
+            content, buffers = told.packed()
+            self._pass_on(kind, room, content, number, [*buffers, *(beside or [])])
+
+    def _pass_on(self, kind: str, room: str, told: dict[str, JsonValue], number: int, buffers: list[bytes]) -> None:
+        if not self._closed:
+            self._send({"is": kind, "room": room, "id": number, **told}, buffers)
 
     def _tell_error(self, room: JsonValue, number: JsonValue, message: str) -> None:
         known = isinstance(room, str) and room in rooms()

@@ -1,3 +1,4 @@
+import { Held } from "./held";
 import type { Answer, Message, Model } from "./model";
 
 export type State = Record<string, number | string | boolean>;
@@ -12,16 +13,25 @@ export class Asking {
   private underway: { id: number; state: State } | undefined;
   private waiting: State | undefined;
   private opened = false;
+  private readonly held = new Held();
   private readonly heard = (answer: Answer, buffers: DataView[]) => this.receive(answer, buffers);
   private readonly model: Model;
   private readonly room: string;
   private readonly got: Got;
+  private readonly beside: () => object;
 
-  constructor(model: Model, room: string, got: Got) {
+  /** `beside`: what a request says besides its settings. */
+  constructor(model: Model, room: string, got: Got, beside: () => object = () => ({})) {
     this.model = model;
     this.room = room;
     this.got = got;
+    this.beside = beside;
     model.on("msg:custom", this.heard);
+  }
+
+  /** A number that no other request of this page has. */
+  static next(): number {
+    return ++Asking.last;
   }
 
   ask(state: State): void {
@@ -33,6 +43,7 @@ export class Asking {
   again(state: State): void {
     this.underway = this.waiting = undefined;
     this.opened = false;
+    this.held.forget();
     this.send(state);
   }
 
@@ -41,8 +52,15 @@ export class Asking {
   }
 
   private send(state: State): void {
-    const id = ++Asking.last;
-    const message: Message = { do: this.opened ? "set" : "open", room: this.room, id, state };
+    const id = Asking.next();
+    const message: Message = {
+      do: this.opened ? "set" : "open",
+      room: this.room,
+      id,
+      state,
+      ...this.held.since,
+      ...this.beside(),
+    };
     this.opened = true;
     this.underway = { id, state };
     this.model.send(message);
@@ -52,7 +70,7 @@ export class Asking {
     const asked = this.underway;
     if (!asked || answer.id !== asked.id || answer.room !== this.room) return;
     this.underway = undefined;
-    this.got(answer, buffers, asked.state);
+    this.got(answer, this.held.whole(answer, buffers), asked.state);
     const next = this.waiting;
     this.waiting = undefined;
     if (next && !this.underway) this.send(next);

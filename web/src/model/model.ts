@@ -11,6 +11,8 @@ export interface Described {
   name: string;
   dtype: "float32" | "int32";
   shape: number[];
+  /** Left out, as it is the same as in the picture that the request has named. */
+  held?: boolean;
 }
 
 export interface Answer {

@@ -109,6 +109,11 @@ export function oneWeight(answer: Answer, buffers: DataView[]): OneWeight {
   };
 }
 
+/** What each of the first steps did: the session tells the key, and the losses are there. */
+function stepsSaid(keys: string[], losses: number[]): Sentence[] {
+  return keys.map((say, step) => ({ say, step: step + 1, loss: losses[step + 1], before: losses[step] }));
+}
+
 /** Heights that did not change stay the same object, so that a drag of the start does not draw the landscape again. */
 export function twoWeights(answer: Answer, buffers: DataView[], before: TwoWeights | undefined): TwoWeights {
   const arrays = arraysOf(answer, buffers);
@@ -121,6 +126,7 @@ export function twoWeights(answer: Answer, buffers: DataView[], before: TwoWeigh
   const first = runs[0];
   return {
     ...common(answer, Math.max(0, ...runs.map((run) => run.path.length - 1))),
+    stepsSay: stepsSaid((answer.steps_say ?? []) as string[], first?.losses ?? []),
     verdict: first?.verdict ?? "",
     needed: first?.needed ?? null,
     heights: kept(before?.heights, arrays.get("heights") ?? EMPTY),

@@ -47,13 +47,16 @@ class Descended:
     """Where the descents came to.
 
     points: (n, d). alive: (n,), False where a slope or a step was not finite. moved: (n,) updates until its steps
-    were shorter than ``STILL`` of the box. path: (steps + 1, keep, d), of the first lanes.
+    were shorter than ``STILL`` of the box. path: (steps + 1, keep, d), of the first lanes. values: (steps + 1, keep)
+    and slopes: (steps + 1, keep, d), of the function along that path, empty where the program does not measure it.
     """
 
     points: Matrix
     alive: NDArray[np.bool_]
     moved: NDArray[np.int32]
     path: Matrix
+    values: Matrix
+    slopes: Matrix
 
 
 class LaneProgram:
@@ -61,12 +64,12 @@ class LaneProgram:
 
     def __init__(
         self, function: Function, rule: tuple[str, Rule], shape: tuple[int, int], steps: int, *, noisy: bool = False,
-        keep: int = 0, precision: str = "float64",
+        keep: int = 0, measured: bool = False, precision: str = "float64",
     ) -> None:  # fmt: skip
         """Take a function and a rule.
 
         shape: (n, d), starts and variables. noisy: gradients will have noise. keep: lanes whose path is kept.
-        precision: float64 or float32.
+        measured: with the values and slopes along it. precision: float64 or float32.
         """
         self.double = precision == "float64"
         self.dtype = np.dtype(precision)
@@ -78,7 +81,7 @@ class LaneProgram:
             one = jax.ShapeDtypeStruct((), self.dtype)
             extent = jax.ShapeDtypeStruct((variables,), self.dtype)
             seed = jax.ShapeDtypeStruct((), np.dtype(np.uint32))
-            run = partial(_run, function, rule, steps, keep, noisy)
+            run = partial(_run, function, rule, steps, keep, noisy, measured)
             self._run = jax.jit(run).lower(starts, row, extent, one, seed).compile()
         self.compile_seconds = time.perf_counter() - began
 
@@ -91,14 +94,16 @@ class LaneProgram:
         a gradient, drawn anew at every step of every lane.
         """
         with in_precision(self.double):
-            points, alive, moved, path = self._run(
+            points, alive, moved, path, seen = self._run(
                 np.ascontiguousarray(starts.T, self.dtype), np.full(starts.shape[0], rates, self.dtype),
                 np.asarray(extent, self.dtype), np.asarray(noise, self.dtype), np.asarray(seed, np.uint32),
             )  # fmt: skip
         whole = np.concatenate([starts.T[None, :, : path.shape[2]], np.asarray(path, np.float64)])
+        values, slopes = (np.asarray(each, np.float64) for each in seen)
         return Descended(
-            np.asarray(points, np.float64).T, np.asarray(alive), np.asarray(moved), whole.transpose(0, 2, 1)
-        )
+            np.asarray(points, np.float64).T, np.asarray(alive), np.asarray(moved), whole.transpose(0, 2, 1), values,
+            slopes.transpose(0, 2, 1),
+        )  # fmt: skip
 
 
 def in_precision(double: bool) -> AbstractContextManager[Any]:
@@ -107,17 +112,19 @@ def in_precision(double: bool) -> AbstractContextManager[Any]:
 
 
 def _run(
-    function: Function, rule: tuple[str, Rule], steps: int, keep: int, noisy: bool, starts: Array, rates: Array,
-    extent: Array, noise: Array, seed: Array,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    function: Function, rule: tuple[str, Rule], steps: int, keep: int, noisy: bool, measured: bool, starts: Array,
+    rates: Array, extent: Array, noise: Array, seed: Array,
+) -> tuple[Array, Array, Array, Array, tuple[Array, Array]]:  # fmt: skip
     name, make = rule
-    slope = jax.vmap(jax.grad(function), -1, -1)
+    measure = jax.vmap(jax.value_and_grad(function), -1, (0, -1))
+    looked = keep if measured else 0
     axes = _axes(make, starts[:, 0])
     update = jax.vmap(partial(_step, make), in_axes=(-1, axes, -1, 0), out_axes=(-1, axes))
     key = jax.random.PRNGKey(seed)
 
-    def step(lanes: Lanes, index: Array) -> tuple[Lanes, Array]:
-        gradient = slope(lanes.points)
+    def step(lanes: Lanes, index: Array) -> tuple[Lanes, Any]:
+        value, gradient = measure(lanes.points)
+        here = (value[:looked], gradient[:, :looked])
         if noisy:
             drawn = jax.random.normal(jax.random.fold_in(key, index), gradient.shape, gradient.dtype)
             gradient = gradient + noise * drawn
@@ -127,15 +134,17 @@ def _run(
         far = jnp.square(change / extent[:, None]).sum(axis=0) > STILL**2
         moved = jnp.where(alive & far, (index + 1).astype(jnp.int32), lanes.moved)
         points = jnp.where(alive, points, lanes.points)
-        return Lanes(points, memory, alive, moved), points[:, :keep]
+        return Lanes(points, memory, alive, moved), (points[:, :keep], here)
 
     start = jax.vmap(lambda point, rate: make(rate).init(point), in_axes=(-1, 0), out_axes=axes)(starts, rates)
     count = starts.shape[1]
     first = Lanes(starts, start, jnp.ones(count, bool), jnp.zeros(count, jnp.int32))
-    lanes, path = jax.lax.scan(step, first, jnp.arange(steps))
+    lanes, (path, seen) = jax.lax.scan(step, first, jnp.arange(steps))
     answered = jax.vmap(partial(settled_weights, name), in_axes=(axes, -1), out_axes=-1)(lanes.rule, lanes.points)
     points = jnp.where(lanes.alive, answered, lanes.points)
-    return points, lanes.alive, lanes.moved, path
+    last = measure(lanes.points[:, :looked])
+    values, slopes = (jnp.concatenate([each, end[None]]) for each, end in zip(seen, last, strict=True))
+    return points, lanes.alive, lanes.moved, path, (values, slopes)
 
 
 def _step(make: Rule, gradient: Array, memory: Any, point: Array, rate: Array) -> tuple[Array, Any]:

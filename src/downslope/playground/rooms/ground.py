@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.models.surface import Surface
+from downslope.playground.rooms.picture import Plain
 from downslope.types import Matrix, Vector
 
 if TYPE_CHECKING:
@@ -87,18 +88,27 @@ class Ground:
         program = self._program(rule, momentum, next(each for each in LENGTHS if each >= steps))
         descended = program.descend(start[None, :], rate, self.extent)
         walked = descended.path[:, 0]
-        far = np.flatnonzero((np.abs(np.diff(walked, axis=0)) > STILL * self.extent).any(axis=1))
-        end = min(steps, int(far[-1]) + 1 if far.size else 1)
-        losses, gradients = self.measure.slopes(walked)  # all of them, so that one program measures any number
+        end = min(steps, self._last_move(walked))
+        losses, gradients = descended.values[:, 0], descended.slopes[:, 0]
         good = self._good(losses[: end + 1], gradients[: end + 1])
         count = end + 1 if good.all() else max(1, int(np.argmin(good)))
         diverged = not bool(good.all()) or (not bool(descended.alive[0]) and end < steps)
         return Path(walked[:count], losses[:count], gradients[:count], diverged)
 
+    def _last_move(self, walked: Matrix) -> int:
+        """Return the last step that moved, 1 where none did; column by column, as rows of two are slow to go over."""
+        far = np.zeros(walked.shape[0] - 1, np.bool_)
+        for places, side in zip(walked.T, self.extent.tolist(), strict=True):
+            far |= np.abs(places[1:] - places[:-1]) > STILL * side
+        return far.size - int(np.argmax(far[::-1])) if far.any() else 1
+
     def _good(self, losses: Vector, gradients: Matrix) -> NDArray[np.bool_]:
         limit = losses[0] + EXPLODED * max(abs(losses[0]), 1.0)
         with np.errstate(invalid="ignore"):
-            return np.isfinite(losses) & np.isfinite(gradients).all(axis=1) & (losses <= limit)
+            good = np.isfinite(losses) & (losses <= limit)
+            for slopes in gradients.T:
+                good &= np.isfinite(slopes)
+        return good
 
     def _program(self, rule: str, momentum: float, steps: int) -> LaneProgram:
         from downslope.engines.network.functions import LaneProgram, rule_from
@@ -110,7 +120,7 @@ class Ground:
                     self._programs.pop(next(iter(self._programs)))
                 shape = (1, self.extent.size)
                 made = rule_from(rule, momentum, None)
-                self._programs[asked] = LaneProgram(self.surface.function, made, shape, steps, keep=1)
+                self._programs[asked] = LaneProgram(self.surface.function, made, shape, steps, keep=1, measured=True)
             return self._programs[asked]
 
     def heights(self, side: int) -> Matrix:
@@ -201,6 +211,14 @@ class Ground:
         return np.array(kept).reshape(-1, self.extent.size)
 
     @cached_property
+    def minima(self) -> list[Plain]:
+        """The minima of two variables as a picture tells them."""
+        return [
+            Plain(x=float(each.point[0]), y=float(each.point[1]), loss=each.loss, lowest=each.lowest)
+            for each in self.valleys
+        ]
+
+    @cached_property
     def ridges(self) -> tuple[float, ...]:
         """The highest points between neighbouring minima of one variable, from left to right."""
         places = sorted(float(each.point[0]) for each in self.valleys)
@@ -212,10 +230,14 @@ class Ground:
 
     def valley_at(self, point: Vector) -> Valley | None:
         """Return the minimum that a point lies at, None for none."""
-        for each in self.valleys:
-            if np.abs((point - each.point) / self.extent).max() <= NEAR:
-                return each
-        return None
+        if not self.valleys:
+            return None
+        near = np.flatnonzero((np.abs((self._bottoms - point) / self.extent) <= NEAR).all(axis=1))
+        return self.valleys[int(near[0])] if near.size else None
+
+    @cached_property
+    def _bottoms(self) -> Matrix:
+        return np.array([each.point for each in self.valleys])
 
 
 @lru_cache(maxsize=GROUNDS)

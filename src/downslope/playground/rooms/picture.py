@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from downslope.types import JsonValue
 
 
-class Sentence(dict[str, JsonValue]):
+class Plain(dict[str, JsonValue]):
+    """What JSON may hold as it is, and what is told at every drag: it is not looked through again."""
+
+
+class Sentence(Plain):
     """A sentence as its key and its values, as JSON may hold them: the front end has the words."""
 
 
@@ -50,13 +54,13 @@ def plain(value: Any) -> JsonValue:
     """Return a value as JSON may hold it: what is not finite is null, and arrays are lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, Sentence | str | int):
+    if value is None or isinstance(value, Plain | str | int):
         return value
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
-    return [each if type(each) is Sentence else plain(each) for each in value]
+    return [each if isinstance(each, Plain | str) else plain(each) for each in value]
 
 
 def say(key: str, **values: Any) -> Sentence:

@@ -34,6 +34,7 @@ RACERS = 4
 """Rules that race at most."""
 TOLD = 100
 """Steps of the first rule that get a sentence."""
+KEYS = ("step-lower", "step-crossed", "step-higher")
 LEVEL = 1e-9
 """A part of a gradient below this share of the largest at the three points is zero."""
 
@@ -85,13 +86,13 @@ def draw(settings: TwoWeights) -> Picture:
     racers = [_race(settings, ground, start, rule, rate) for rule, rate in asked]
     shape, surface = _shape(ground, racers[0]), ground.surface
     values: dict[str, Any] = {
-        "box": [list(each) for each in surface.box], "axes": list(surface.variables), "minima": _minima(ground),
+        "box": [list(each) for each in surface.box], "axes": list(surface.variables), "minima": ground.minima,
         "points": _points(ground, start), "shape": shape, "unscaled": _unscaled(settings),
         "runs": [{"rule": each.rule, "rate": each.rate, "needed": each.needed, "verdict": each.verdict,
                   "limit": rate_limit(each.rule, settings.momentum, shape["largest"] if shape else math.nan)}
                  for each in racers],
         "formula": surface.formula, "say": _run_sentences(settings, racers, shape),
-        "steps_say": _step_sentences(racers[0]), "code": code(settings, surface, asked[0]),
+        "steps_say": _step_keys(racers[0]), "code": code(settings, surface, asked[0]),
     }  # fmt: skip
     arrays = {"heights": ground.heights(SIDE), "table": _table(settings)}
     for each in racers:
@@ -208,13 +209,6 @@ def _unscaled(settings: TwoWeights) -> dict[str, float] | None:
     return _bends(next(iter(_ground(settings, scaled=False).valleys), None))
 
 
-def _minima(ground: Ground) -> list[dict[str, JsonValue]]:
-    return [
-        {"x": float(each.point[0]), "y": float(each.point[1]), "loss": each.loss, "lowest": each.lowest}
-        for each in ground.valleys
-    ]
-
-
 def _points(ground: Ground, start: Vector) -> list[dict[str, JsonValue]]:
     """Return A at the start, B at the lowest minimum and C as far beyond it, with loss and gradient at each.
 
@@ -222,11 +216,11 @@ def _points(ground: Ground, start: Vector) -> list[dict[str, JsonValue]]:
     """
     lowest = ground.valleys[0].point if ground.valleys else 0.5 * (ground.low + ground.high)
     places = np.array([start, lowest, 2.0 * lowest - start])
-    seen = ground.measure(places)
-    gradients = np.where(np.abs(seen.gradients) <= LEVEL * np.nanmax(np.abs(seen.gradients)), 0.0, seen.gradients)
+    losses, slopes = ground.measure.slopes(places)
+    gradients = np.where(np.abs(slopes) <= LEVEL * np.nanmax(np.abs(slopes)), 0.0, slopes)
     return [
         {"name": name, "x": float(place[0]), "y": float(place[1]), "gradient": gradient.tolist(), "loss": float(loss)}
-        for name, place, gradient, loss in zip("ABC", places, gradients, seen.values, strict=True)
+        for name, place, gradient, loss in zip("ABC", places, gradients, losses, strict=True)
     ]
 
 
@@ -255,22 +249,19 @@ def _ending(settings: TwoWeights, racer: Racer) -> Sentence:
     return say("there", **told | {"steps": racer.needed, "tolerance": settings.tolerance})
 
 
-def _step_sentences(racer: Racer) -> list[Sentence]:
-    """Return what the first steps of a rule did to the loss, and whether they crossed the valley's floor."""
+def _step_keys(racer: Racer) -> list[str]:
+    """Return what the first steps of a rule did to the loss, and whether they crossed the valley's floor.
+
+    Only the keys of the sentences: their values are the losses, which the page has.
+    """
     path = racer.path
     count = min(path.points.shape[0] - 1, TOLD)
     turned = (path.gradients[1 : count + 1] * path.gradients[:count]).sum(axis=1) < 0
-    losses = path.losses[: count + 1].tolist()
-    told: list[Sentence] = []
-    for step in range(1, count + 1):
-        before, after = losses[step - 1], losses[step]
-        if step == racer.needed:
-            key = "step-there"
-        elif after > before:
-            key = "step-higher"
-        else:
-            key = "step-crossed" if turned[step - 1] else "step-lower"
-        told.append(Sentence(say=key, step=step, loss=after, before=before))  # a path's losses are finite
+    rose = path.losses[1 : count + 1] > path.losses[:count]
+    kinds: list[int] = np.where(rose, 2, turned).tolist()
+    told = [KEYS[kind] for kind in kinds]
+    if racer.needed is not None and 1 <= racer.needed <= count:
+        told[racer.needed - 1] = "step-there"
     return told
 
 
