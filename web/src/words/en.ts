@@ -1,7 +1,10 @@
 /** Every word in English; `zh.ts` has the same keys, as its type demands. Values stand in braces. */
 
+import { batches } from "./batches";
 import { joined } from "./joined";
 import { run } from "./run";
+import { valleys } from "./valleys";
+import { yourdata } from "./yourdata";
 
 const written = {
   ui: {
@@ -240,5 +243,5 @@ const written = {
 
 /** The words of this file; those of an area stand in a file of its own, in both languages. */
 export type Written = typeof written;
-export const en = joined(written, run.en);
+export const en = joined(written, run.en, batches.en, valleys.en, yourdata.en);
 export type Words = typeof en;

@@ -1,8 +1,11 @@
 /** 简体中文；键与 `en.ts` 相同，由类型保证。 */
 
+import { batches } from "./batches";
 import type { Words, Written } from "./en";
 import { joined } from "./joined";
 import { run } from "./run";
+import { valleys } from "./valleys";
+import { yourdata } from "./yourdata";
 
 const written: Written = {
   ui: {
@@ -233,4 +236,4 @@ const written: Written = {
   },
 };
 
-export const zh: Words = joined(written, run.zh);
+export const zh: Words = joined(written, run.zh, batches.zh, valleys.zh, yourdata.zh);
