@@ -31,6 +31,14 @@ def test_starts_reach_what_basins_says() -> None:
     np.testing.assert_allclose(points[picture.arrays["reached"]], others[found.reached], atol=1e-9)
 
 
+def test_the_share_at_the_lowest_is_told_where_the_lowest_is_known() -> None:
+    picture = draw(Valleys(starts=500))
+    told = next(each for each in picture.values["say"] if each["say"] == "starts-lowest")
+    origins = picture.arrays["origins"]
+    middle = (np.abs(origins) < 0.5).all(axis=1).mean()  # the cell of the lowest
+    assert told["share"] == pytest.approx(middle, abs=0.01)
+
+
 def test_small_steps_end_in_the_cell_of_their_start() -> None:
     picture = draw(Valleys(starts=500))
     minima = np.array([[each["x"], each["y"]] for each in picture.values["minima"]])
@@ -81,7 +89,7 @@ def test_a_plateau_is_no_saddle() -> None:
 def test_noise_leaves_a_saddle_that_exact_slopes_do_not() -> None:
     still = draw(Valleys(surface="saddle", rate=0.05, start_x=1.0, start_y=0.0, starts=100))
     assert still.values["way"]["reached"] == -1
-    noisy = draw(Valleys(surface="saddle", rate=0.05, start_x=1.0, start_y=0.0, starts=100, noise=0.05))
+    noisy = draw(Valleys(surface="saddle", rate=0.05, start_x=1.0, start_y=0.0, starts=100, slope_noise=0.05))
     assert noisy.values["way"]["reached"] >= 0
 
 
@@ -94,7 +102,7 @@ def test_descents_that_run_away_are_told_of() -> None:
 
 def test_an_expression_has_no_lowest_that_is_known() -> None:
     picture = draw(Valleys(surface="expression", rate=0.02, starts=100))
-    assert next(each for each in picture.values["say"] if each["say"] == "starts-reached")["lowest"] is None
+    assert "starts-lowest" not in keys(picture)
     with pytest.raises(OptionError, match="two weights"):
         draw(Valleys(surface="expression", expression="x**2"))
 
@@ -161,7 +169,7 @@ def test_a_minimum_that_only_ones_own_start_reaches_is_in_the_list_with_no_share
 
 @pytest.mark.parametrize("settings", [
     Valleys(surface="himmelblau", rate=0.01, starts=200, seed=3),
-    Valleys(surface="expression", rate=0.05, starts=100, start_x=2.3, start_y=-9.0, noise=0.01),
+    Valleys(surface="expression", rate=0.05, starts=100, start_x=2.3, start_y=-9.0, slope_noise=0.01),
 ])  # fmt: skip
 def test_the_python_it_gives_goes_the_same_ways(settings: Valleys) -> None:
     picture = draw(settings)

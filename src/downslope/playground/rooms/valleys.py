@@ -57,7 +57,7 @@ TOLD = 300
 
 @dataclass(frozen=True)
 class Valleys:
-    """The settings of the room. noise: deviation of what is added to each component of each gradient."""
+    """The settings of the room. slope_noise: deviation of what is added to each component of each gradient."""
 
     surface: str = choice("egg-crate", (*SURFACES, "expression"), "f")
     expression: str = text(DEEP_AND_SHALLOW, 200, "e")
@@ -66,7 +66,7 @@ class Valleys:
     rule: str = choice("plain", RULES + NETWORK_RULES, "o")
     rate: float = number(0.002, *RATES, "r", log=True)
     momentum: float = number(0.9, 0.0, 0.999, "m")
-    noise: float = number(0.0, 0.0, 100.0, "z")
+    slope_noise: float = number(0.0, 0.0, 100.0, "z")
     seed: int = whole(0, 0, SEEDS, "s")
     start_x: float = number(2.6, -1000.0, 1000.0, "x")
     start_y: float = number(1.7, -1000.0, 1000.0, "y")
@@ -124,8 +124,8 @@ def _crowd(settings: Valleys) -> _Crowd:
 
 
 def _descend(settings: Valleys, ground: Ground, origins: Matrix, rates: Vector | float) -> Descended:
-    program = _program(settings, ground, origins.shape[0], noisy=settings.noise > 0)
-    return program.descend(origins, rates, ground.extent, settings.noise, settings.seed)
+    program = _program(settings, ground, origins.shape[0], noisy=settings.slope_noise > 0)
+    return program.descend(origins, rates, ground.extent, settings.slope_noise, settings.seed)
 
 
 def _program(settings: Valleys, ground: Ground, lanes: int, *, noisy: bool) -> LaneProgram:
@@ -148,7 +148,7 @@ def _gathered(
     from downslope.fitting import gathering
 
     ended = descended.points
-    if settings.noise:
+    if settings.slope_noise:
         program = _program(settings, ground, ended.shape[0], noisy=False)
         ended = program.descend(ended, rates, ground.extent).points
     whole = gathering.Ground(ground.measure, ground.low, ground.high, spread)
@@ -186,7 +186,7 @@ class _Known:
 def _row(settings: Valleys, ground: Ground, known: _Known) -> tuple[Vector, Indices]:
     """Return rates (m,), each a factor above the last, and which minimum one's own start reaches at each."""
     rates = _row_rates(_ends_of_row(settings, ground))
-    still = replace(settings, noise=0.0, seed=0, starts=100, rate=1.0)
+    still = replace(settings, slope_noise=0.0, seed=0, starts=100, rate=1.0)
     return rates, known.places(_row_gathered(still, tuple(rates.tolist()), known.spread))
 
 
@@ -336,9 +336,9 @@ def _longest(level: NDArray[np.bool_]) -> tuple[int, int] | None:
 
 def _starts_sentences(ground: Ground, gathered: Gathered) -> list[Sentence]:
     reached = sum(each.share for each in gathered.minima)
-    known = ground.surface.lowest is not None
-    lowest = sum((each.share for each in gathered.minima if each.lowest), 0.0) if known else None
-    told = [say("starts-reached", share=reached, minima=len(gathered.minima), lowest=lowest)]
+    told = [say("starts-reached", share=reached, minima=len(gathered.minima))]
+    if ground.surface.lowest is not None:
+        told.append(say("starts-lowest", share=sum((each.share for each in gathered.minima if each.lowest), 0.0)))
     names = {"diverged": "starts-diverged", "outside the box": "starts-outside", "saddle": "starts-saddle",
              "plateau": "starts-plateau", "still descending": "starts-descending"}  # fmt: skip
     return [*told, *(say(names[name], share=share) for name, share in gathered.elsewhere.items())]
@@ -359,7 +359,7 @@ def code(settings: Valleys, ground: Ground) -> str:
     """Return the Python that descends from the same starts, and from one's own."""
     surface = repr(settings.surface if settings.surface in SURFACES else settings.expression)
     rule = f'rule="{settings.rule}", learning_rate={settings.rate!r}, momentum={settings.momentum!r}'
-    same = f"{rule},\n    noise={settings.noise!r}, seed={settings.seed}"
+    same = f"{rule},\n    noise={settings.slope_noise!r}, seed={settings.seed}"
     box = _box_code(settings, ground)
     return (
         "import downslope as ds\n\n"
