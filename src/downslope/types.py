@@ -7,7 +7,8 @@ n     examples (rows)
 p     number features: columns of ``Block.numbers``
 q     category features: columns of ``Block.codes``
 m     levels: the one-hot columns that the q categories stand for
-d     features of the linear model, ``p + m``
+s     sparse columns: those of ``Block.sparse``
+d     features of the linear model, ``p + m + s``
 k     outputs (classes of a softmax; otherwise 1)
 ====  ======================================================================
 """
@@ -31,6 +32,9 @@ Matrix: TypeAlias = "NDArray[np.float64]"
 
 Codes: TypeAlias = "NDArray[np.int32]"
 """Level indices, shape (n, q), each already offset so that it points into the m levels."""
+
+Offsets: TypeAlias = "NDArray[np.int64]"
+"""Where each row begins among the entries of sparse rows, and at the end how many there are: (n + 1,)."""
 
 Indices: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Global indices of rows, shape (rows,)."""

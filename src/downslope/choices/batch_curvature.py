@@ -15,6 +15,7 @@ from downslope.choices.curvature import sample_rows
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
+from downslope.engines import sparse
 from downslope.models.linear import Objective, Point
 from downslope.types import Vector
 
@@ -33,10 +34,23 @@ def row_squares(examples: Examples) -> Vector:
     if examples.level_scale is not None and examples.level_offset is not None:
         present = (examples.level_offset + examples.level_scale) ** 2 - examples.level_offset**2
         squares += float(examples.level_offset @ examples.level_offset)
-    for rows, numbers, codes in engine.chunks(examples):
+    for rows, numbers, codes, _ in engine.chunks(examples):
         values = numbers if examples.applied else (numbers - examples.center) / examples.scale
         squares[rows] += np.einsum("ij,ij->i", values, values)
         squares[rows] += present[codes].sum(axis=1)
+    return squares + _entry_squares(examples)
+
+
+def _entry_squares(examples: Examples) -> Vector:
+    """Return the squared length (n,) of the sparse columns in each row."""
+    center, scale = examples.sparse_center, examples.sparse_scale
+    if center is None or scale is None:
+        center, scale = np.zeros(examples.sparse), np.ones(examples.sparse)
+    squares = np.full(examples.rows, float(((center / scale) ** 2).sum()))
+    for block in examples:
+        if block.sparse is not None:
+            entries = engine.entries_of(block.sparse)
+            sparse.row_squares(*entries, center, scale, 0, block.rows, engine.rows_of(block, squares))
     return squares
 
 

@@ -12,19 +12,22 @@ lets each worker do that on its own rows and adds up what the workers send.
 A category stays an index: ``codes[i, c]`` is the level of row i in category c, already offset by the
 levels of the categories before it, so that ``weights[p + codes[i, c]]`` is the weight of that level. The
 one-hot columns that the level stands for are never written out.
+
+Text, hashed columns and sparse matrices keep their zeros unwritten too: a block may carry sparse rows beside its
+numbers and codes. Their columns come last: ``weights[p + m + places[e]]`` is the weight of entry e.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from downslope.types import Codes, FloatArray, Indices, Vector
+from downslope.types import Codes, FloatArray, Indices, Offsets, Vector
 
 Part = TypeVar("Part")
 
@@ -38,17 +41,66 @@ def add(left: Part, right: Part) -> Part:
 
 
 @dataclass(frozen=True)
+class SparseRows:
+    """Rows without their zeros: compressed sparse rows, three plain arrays.
+
+    starts: (n + 1,) int64; row i is the entries ``starts[i]`` up to ``starts[i + 1]``. places: (entries,) int32, the
+    column of each entry in [0, s), none twice in a row. values: (entries,) float, in the precision of the block.
+    A slice of rows shares ``places`` and ``values``, so ``starts`` need not begin at 0.
+    """
+
+    starts: Offsets
+    places: Codes
+    values: FloatArray
+
+    @property
+    def rows(self) -> int:
+        """Rows."""
+        return self.starts.shape[0] - 1
+
+    @property
+    def entries(self) -> int:
+        """Entries that are written out."""
+        return int(self.starts[-1] - self.starts[0])
+
+    def between(self, first: int, last: int) -> SparseRows:
+        """Return the rows from ``first`` up to ``last``, without a copy."""
+        return SparseRows(self.starts[first : last + 1], self.places, self.values)
+
+    def take(self, rows: Indices) -> SparseRows:
+        """Return the rows of the given indices, in that order."""
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        starts = np.zeros(rows.shape[0] + 1, np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        entries: Offsets = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(int(starts[-1]))
+        return SparseRows(starts, self.places[entries], self.values[entries])
+
+    @classmethod
+    def joined(cls, parts: Sequence[SparseRows]) -> SparseRows:
+        """Return the rows of all parts, one after the other."""
+        cuts = [slice(int(each.starts[0]), int(each.starts[-1])) for each in parts]
+        lengths = np.concatenate([np.diff(each.starts) for each in parts])
+        return cls(
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            np.concatenate([each.places[cut] for each, cut in zip(parts, cuts, strict=True)]),
+            np.concatenate([each.values[cut] for each, cut in zip(parts, cuts, strict=True)]),
+        )
+
+
+@dataclass(frozen=True)
 class Block:
     """Some consecutive rows.
 
     start: global index of the first row.
     numbers: (n, p) float, C-contiguous.
     codes: (n, q) int32, C-contiguous, each value in [0, m).
+    sparse: the sparse rows, or None where there are no sparse columns.
     """
 
     start: int
     numbers: FloatArray
     codes: Codes
+    sparse: SparseRows | None = None
 
     @property
     def rows(self) -> int:
@@ -59,7 +111,8 @@ class Block:
 class Source(ABC):
     """Examples wherever they lie: what a linear model is trained on.
 
-    levels, center, scale, applied, level_scale, level_offset: as ``Examples`` have them.
+    levels, center, scale, applied, level_scale, level_offset, sparse, sparse_center, sparse_scale: as ``Examples``
+    have them.
     """
 
     levels: int
@@ -68,6 +121,9 @@ class Source(ABC):
     applied: bool
     level_scale: Vector | None
     level_offset: Vector | None
+    sparse: int
+    sparse_center: Vector | None
+    sparse_scale: Vector | None
 
     @property
     @abstractmethod
@@ -104,8 +160,13 @@ class Source(ABC):
 
     @property
     def features(self) -> int:
-        """d = p + m, the number of weights per output."""
-        return self.numbers + self.levels
+        """d = p + m + s, the number of weights per output."""
+        return self.numbers + self.levels + self.sparse
+
+    @cached_property
+    def entries(self) -> int:
+        """Entries of all sparse rows together; 0 where there are no sparse columns."""
+        return self.total(_entries) if self.sparse else 0
 
     @cached_property
     def weight_sum(self) -> float:
@@ -131,6 +192,9 @@ class Examples(Source):
         (a caller's own array, which is read in place) and the engine applies center and scale as it reads.
     level_scale, level_offset: (m,) float64, or None for 1 and 0. The model feature of a level is
         ``offset + scale`` where the level is present and ``offset`` where it is not.
+    sparse: s, the number of sparse columns; 0 where the blocks have none.
+    sparse_center, sparse_scale: (s,) float64, or None for 0 and 1. The model feature of a sparse column is
+        ``(original - center) / scale``; both are folded into the weights, and no zero is written out for them.
     """
 
     blocks: tuple[Block, ...]
@@ -142,6 +206,9 @@ class Examples(Source):
     applied: bool
     level_scale: Vector | None = None
     level_offset: Vector | None = None
+    sparse: int = 0
+    sparse_center: Vector | None = None
+    sparse_scale: Vector | None = None
 
     def __iter__(self) -> Iterator[Block]:
         """Iterate over the blocks, in order, as often as asked."""
@@ -170,18 +237,24 @@ class Examples(Source):
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given global indices, rising, as one block."""
         parts = [
-            (block.numbers[rows[inside] - block.start], block.codes[rows[inside] - block.start])
+            (block, rows[inside] - block.start)
             for block in self
             if (inside := (rows >= block.start) & (rows < block.start + block.rows)).any()
         ]
-        numbers = np.ascontiguousarray(np.concatenate([each for each, _ in parts]))
-        codes = np.ascontiguousarray(np.concatenate([each for _, each in parts]))
+        numbers = np.ascontiguousarray(np.concatenate([block.numbers[own] for block, own in parts]))
+        codes = np.ascontiguousarray(np.concatenate([block.codes[own] for block, own in parts]))
+        taken = [block.sparse.take(own) for block, own in parts if block.sparse is not None]
+        sparse = SparseRows.joined(taken) if taken else None
         weights = None if self.weights is None else self.weights[rows]
-        return replace(self, blocks=(Block(0, numbers, codes),), target=self.target[rows], weights=weights)
+        return replace(self, blocks=(Block(0, numbers, codes, sparse),), target=self.target[rows], weights=weights)
 
     def retarget(self, target: Vector) -> Examples:
         """Return the same rows with another target, shape (n,)."""
         return replace(self, target=target)
+
+
+def _entries(examples: Examples) -> int:
+    return sum(block.sparse.entries for block in examples if block.sparse is not None)
 
 
 def _weight_sum(examples: Examples) -> float:

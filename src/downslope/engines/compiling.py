@@ -35,6 +35,7 @@ SOURCES = (
     "quadratic.py",
     "ranking.py",
     "scaling.py",
+    "sparse.py",
     "stepping.py",
     "../losses/loss.py",
     "../steps.py",

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from downslope.data.blocks import Block, Examples, Source
-from downslope.engines import kernels
+from downslope.data.blocks import Block, Examples, Source, SparseRows
+from downslope.engines import kernels, sparse
 from downslope.models.linear import CHUNK, Objective, Point, chunk_scores
-from downslope.types import Codes, FloatArray, Matrix, Vector
+from downslope.types import Codes, FloatArray, Matrix, Offsets, Vector
 
 Part = TypeVar("Part")
 
@@ -78,15 +78,17 @@ def in_parts(rows: int, cells: int, work: Callable[[int, int], Part]) -> list[Pa
     return list(_pool().map(work, edges[:-1], edges[1:]))
 
 
-Chunk: TypeAlias = "tuple[slice, FloatArray, Codes]"
+Chunk: TypeAlias = "tuple[slice, FloatArray, Codes, SparseRows | None]"
 
 
 def chunks(examples: Examples) -> Iterator[Chunk]:
-    """Yield (global rows, numbers, codes) a chunk at a time."""
+    """Yield (global rows, numbers, codes, sparse rows) a chunk at a time."""
     for block in examples:
         for first in range(0, block.rows, CHUNK):
             last = min(first + CHUNK, block.rows)
-            yield slice(block.start + first, block.start + last), block.numbers[first:last], block.codes[first:last]
+            sparse = None if block.sparse is None else block.sparse.between(first, last)
+            rows = slice(block.start + first, block.start + last)
+            yield rows, block.numbers[first:last], block.codes[first:last], sparse
 
 
 @dataclass(frozen=True)
@@ -114,28 +116,34 @@ class Evaluation:
 
 def fold(examples: Source, point: Point) -> tuple[Matrix, Vector]:
     """Return the weights and intercept that score the stored numbers as ``point`` scores model features."""
-    if examples.applied and examples.level_scale is None:
+    if examples.applied and examples.level_scale is None and examples.sparse_scale is None:
         return point.weights, point.intercept
     p, intercept = examples.numbers, point.intercept
+    base = p + examples.levels
     weights = point.weights.copy()
     if not examples.applied:
         weights[:p] /= examples.scale[:, None]
         intercept = intercept - examples.center @ weights[:p]
     if examples.level_scale is not None and examples.level_offset is not None:
-        intercept = intercept + examples.level_offset @ weights[p:]
-        weights[p:] *= examples.level_scale[:, None]
+        intercept = intercept + examples.level_offset @ weights[p:base]
+        weights[p:base] *= examples.level_scale[:, None]
+    if examples.sparse_scale is not None and examples.sparse_center is not None:
+        weights[base:] /= examples.sparse_scale[:, None]
+        intercept = intercept - examples.sparse_center @ weights[base:]
     return weights, intercept
 
 
 def unfold(examples: Source, gathered: Matrix, slope_sum: Vector) -> Matrix:
     """Turn sums of slope times stored number (d, k) into sums of slope times model feature."""
+    p, base = examples.numbers, examples.numbers + examples.levels
     if not examples.applied:
-        p = examples.numbers
         gathered[:p] = (gathered[:p] - np.outer(examples.center, slope_sum)) / examples.scale[:, None]
     if examples.level_scale is not None and examples.level_offset is not None:
-        p = examples.numbers
-        gathered[p:] *= examples.level_scale[:, None]
-        gathered[p:] += np.outer(examples.level_offset, slope_sum)
+        gathered[p:base] *= examples.level_scale[:, None]
+        gathered[p:base] += np.outer(examples.level_offset, slope_sum)
+    if examples.sparse_scale is not None and examples.sparse_center is not None:
+        gathered[base:] -= np.outer(examples.sparse_center, slope_sum)
+        gathered[base:] /= examples.sparse_scale[:, None]
     return gathered
 
 
@@ -144,37 +152,51 @@ def rows_of(block: Block, values: Vector) -> Vector:
     return values[block.start : block.start + block.rows]
 
 
+def entries_of(rows: SparseRows) -> tuple[Offsets, Codes, FloatArray]:
+    """Return sparse rows as the compiled loops take them."""
+    return rows.starts, rows.places, rows.values
+
+
 def _weights_of(examples: Examples, block: Block) -> Vector:
     return NONE if examples.weights is None else rows_of(block, examples.weights)
 
 
 def over_blocks(examples: Examples, work: Callable[[Block, int, int], Part]) -> Iterator[Part]:
     """Yield ``work(block, start, stop)`` of consecutive parts of each block, in order, one part a thread."""
+    width = examples.numbers + examples.levels
     for block in examples:
-        yield from in_parts(block.rows, block.rows * examples.features, partial(work, block))
+        cells = block.rows * width + (0 if block.sparse is None else block.sparse.entries)
+        yield from in_parts(block.rows, cells, partial(work, block))
 
 
 def _sum_column(
     examples: Examples, objective: Objective, target: Vector, weights: Vector, intercept: float
 ) -> tuple[float, float, Vector]:
     """Return the summed loss, the summed slope and the gathered rows (d,) of one scalar output."""
-    loss = objective.loss
+    loss, base = objective.loss, examples.numbers + examples.levels
     total, slope_sum, gathered = 0.0, 0.0, np.zeros(weights.shape[0])
     cast_weights, cast_intercept = weights.astype(examples.dtype), cast("float", examples.dtype.type(intercept))
 
     def part(block: Block, start: int, stop: int) -> tuple[float, float, Vector]:
         gradient = np.zeros(weights.shape[0])
-        sums = kernels.loss_and_gradient(
-            block.numbers, block.codes, cast_weights, cast_intercept, rows_of(block, target),
-            _weights_of(examples, block), loss.family, loss.low, loss.high, loss.width, start, stop, gradient,
+        after = (
+            cast_weights, cast_intercept, rows_of(block, target), _weights_of(examples, block), loss.family, loss.low,
+            loss.high, loss.width, start, stop, gradient,
         )  # fmt: skip
-        return *sums, gradient
+        if block.sparse is None:
+            return *kernels.loss_and_gradient(block.numbers, block.codes, *after), gradient
+        entries = entries_of(block.sparse)
+        return *sparse.loss_and_gradient(block.numbers, block.codes, *entries, base, *after), gradient
 
     for part_loss, part_slope, part_gradient in over_blocks(examples, part):
         total += part_loss
         slope_sum += part_slope
         gathered += part_gradient
     return total, slope_sum, gathered
+
+
+def _cells(examples: Examples) -> int:
+    return examples.rows * (examples.numbers + examples.levels) + examples.entries
 
 
 def chunk_groups(examples: Examples, cells: int) -> list[list[Chunk]]:
@@ -195,11 +217,14 @@ def _sum_softmax(
     examples: Examples, objective: Objective, weights: Matrix, intercept: Vector
 ) -> tuple[float, Vector, Matrix]:
     cast_weights, cast_intercept = weights.astype(examples.dtype), intercept.astype(examples.dtype)
+    base = examples.numbers + examples.levels
 
     def work(group: list[Chunk]) -> tuple[float, Vector, Matrix]:
         total, slope_sum, gathered = 0.0, np.zeros(objective.outputs), np.zeros(weights.shape)
-        for rows, numbers, codes in group:
+        for rows, numbers, codes, entries in group:
             scores = chunk_scores(numbers, codes, cast_weights, cast_intercept)
+            if entries is not None:
+                sparse.add_output_scores(*entries_of(entries), cast_weights[base:], scores)
             target = examples.target[rows].astype(np.intp)
             losses, slopes = softmax_in_place(scores, target)
             if examples.weights is not None:
@@ -208,10 +233,12 @@ def _sum_softmax(
                 slopes *= each[:, None].astype(slopes.dtype)
             total += float(losses.sum(dtype=np.float64))
             slope_sum += slopes.sum(axis=0, dtype=np.float64)
-            gather_chunk(numbers, codes, slopes, gathered)
+            gather_chunk(numbers, codes, slopes, gathered[:base])
+            if entries is not None:
+                sparse.gather_outputs(*entries_of(entries), slopes, gathered[base:])
         return total, slope_sum, gathered
 
-    parts = over_chunks(examples, examples.rows * weights.size, work)
+    parts = over_chunks(examples, _cells(examples) * objective.outputs, work)
     return (
         sum(each[0] for each in parts), np.sum([each[1] for each in parts], axis=0),
         np.sum([each[2] for each in parts], axis=0),
@@ -292,14 +319,18 @@ def constant_part(examples: Examples, objective: Objective) -> float:
 def exact_scores(examples: Examples, point: Point) -> Matrix:
     """Return the scores (n, k), data as stored, arithmetic in float64."""
     weights, intercept = fold(examples, point)
+    base = examples.numbers + examples.levels
     out = np.empty((examples.rows, point.intercept.shape[0]))
     if out.shape[1] > 1:
 
         def work(group: list[Chunk]) -> None:
-            for rows, numbers, codes in group:
-                out[rows] = chunk_scores(numbers.astype(np.float64, copy=False), codes, weights, intercept)
+            for rows, numbers, codes, entries in group:
+                scores = chunk_scores(numbers.astype(np.float64, copy=False), codes, weights, intercept)
+                if entries is not None:
+                    sparse.add_output_scores(*entries_of(entries), weights[base:], scores)
+                out[rows] = scores
 
-        over_chunks(examples, examples.rows * weights.size, work)
+        over_chunks(examples, _cells(examples) * out.shape[1], work)
         return out
     column = np.ascontiguousarray(weights[:, 0])
     scores = np.empty(examples.rows)
@@ -307,6 +338,8 @@ def exact_scores(examples: Examples, point: Point) -> Matrix:
     def part(block: Block, start: int, stop: int) -> None:
         target = rows_of(block, scores)
         kernels.scores_of(block.numbers, block.codes, column, float(intercept[0]), start, stop, target)
+        if block.sparse is not None:
+            sparse.add_scores(*entries_of(block.sparse), column[base:], start, stop, target)
 
     for _ in over_blocks(examples, part):
         pass
@@ -344,21 +377,26 @@ def examine(examples: Examples, objective: Objective, scores: Vector, target: Ve
 def exact_gather(examples: Examples, slopes: Matrix) -> Matrix:
     """Return the sums (d, k) of each model feature times the slopes (n, k), in float64."""
     gathered = np.zeros((examples.features, slopes.shape[1]))
+    base = examples.numbers + examples.levels
     if slopes.shape[1] > 1:
 
         def work(group: list[Chunk]) -> Matrix:
             part = np.zeros_like(gathered)
-            for rows, numbers, codes in group:
-                gather_chunk(numbers.astype(np.float64, copy=False), codes, slopes[rows], part)
+            for rows, numbers, codes, entries in group:
+                gather_chunk(numbers.astype(np.float64, copy=False), codes, slopes[rows], part[:base])
+                if entries is not None:
+                    sparse.gather_outputs(*entries_of(entries), slopes[rows], part[base:])
             return part
 
-        parts = over_chunks(examples, examples.rows * gathered.size, work)
+        parts = over_chunks(examples, _cells(examples) * slopes.shape[1], work)
         return unfold(examples, np.sum(parts, axis=0), slopes.sum(axis=0))
     column = np.ascontiguousarray(slopes[:, 0])
 
     def part(block: Block, start: int, stop: int) -> Vector:
         gradient = np.zeros(examples.features)
         kernels.gather(block.numbers, block.codes, rows_of(block, column), start, stop, gradient)
+        if block.sparse is not None:
+            sparse.gather(*entries_of(block.sparse), rows_of(block, column), start, stop, gradient[base:])
         return gradient
 
     for gradient in over_blocks(examples, part):

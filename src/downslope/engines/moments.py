@@ -36,7 +36,7 @@ def moments_and_pull(
 
     if examples.rows * p <= SMALL and len(examples.blocks) == 1:
         block = examples.blocks[0]
-        parts = [work([(slice(0, block.rows), block.numbers, block.codes)])]
+        parts = [work([(slice(0, block.rows), block.numbers, block.codes, None)])]
     else:
         parts = over_chunks(examples, examples.rows * p * p, work)
     total, pull = parts[0]
@@ -81,7 +81,7 @@ def _number_moments(
     p, size = examples.numbers, examples.features + 1
     total, pull = np.zeros((size, size)), np.zeros(size)
     center = examples.center.astype(precision)
-    for rows, stored, _ in group:
+    for rows, stored, _, _ in group:
         numbers = stored.astype(precision, copy=False)
         away = numbers if examples.applied else numbers - center
         beside = np.ones((2, away.shape[0]), precision)
