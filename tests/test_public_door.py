@@ -24,9 +24,12 @@ PUBLIC = [
     "loss_shape",
     "loss_slice",
     "minimize",
+    "play_here",
     "predict",
     "race",
+    "report",
     "resume",
+    "show",
     "sweep",
 ]
 HEAVY = {"duckdb", "jax", "numba", "numpy", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn", "typer"}

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from downslope.errors import DownslopeError, InputError
     from downslope.estimators import GradientDescentClassifier, GradientDescentRegressor
     from downslope.fitting import basins, fit, loss_shape, loss_slice, minimize, predict, race, resume, sweep
+    from downslope.notebook import play_here, show
     from downslope.records import Finding, Run, Spec, Verdict
+    from downslope.reporting import report
 
 __version__ = "0.1.0"
 
@@ -31,9 +33,12 @@ __all__ = [
     "loss_shape",
     "loss_slice",
     "minimize",
+    "play_here",
     "predict",
     "race",
+    "report",
     "resume",
+    "show",
     "sweep",
 ]
 
@@ -51,9 +56,12 @@ _ROOMS = {
     "loss_shape": "fitting",
     "loss_slice": "fitting",
     "minimize": "fitting",
+    "play_here": "notebook",
     "predict": "fitting",
     "race": "fitting",
+    "report": "reporting",
     "resume": "fitting",
+    "show": "notebook",
     "sweep": "fitting",
 }
 

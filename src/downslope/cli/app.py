@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from downslope.cli import compare, fit, play, predict, resume, runs, slice, surface
+from downslope.cli import compare, fit, play, predict, report, resume, runs, slice, surface
 from downslope.cli.options import with_settings
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command("sweep", help="Map learning rates by batch sizes: too slow, sweet sp
 )
 app.command("runs", help="List the saved runs.")(runs.runs_command)
 app.command("show", help="Show the whole report of a saved run.")(runs.show_command)
+app.command("report", help="Write a run as one HTML file that opens anywhere, offline.")(report.report_command)
 app.command("rerun", help="Train again exactly as a saved run was, and compare the weights bit for bit.")(
     runs.rerun_command
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from downslope.records.run import GapKind, Verdict
+from downslope.records.showing import Shown
 from downslope.words import Sentence
 
 
@@ -52,7 +53,7 @@ class RaceEntry:
 
 
 @dataclass(frozen=True)
-class RaceResult:
+class RaceResult(Shown):
     """Methods from the same start on the same examples.
 
     minimum: the objective that the gaps are measured against, and gap_kind how well it is known.
@@ -96,7 +97,7 @@ class SweepCell:
 
 
 @dataclass(frozen=True)
-class SweepResult:
+class SweepResult(Shown):
     """A map of learning rates by batch sizes, each cell trained for the same number of passes.
 
     learning_rates, batch_sizes: the two axes, rising. cells: in any order; a pair may be absent.
@@ -160,7 +161,7 @@ class NetworkCell:
 
 
 @dataclass(frozen=True)
-class NetworkSweep:
+class NetworkSweep(Shown):
     """A map of learning rates by batch sizes by starts for one network, each cell trained once for each seed.
 
     rows, held_rows: examples that are learned from, and that are held out. measured_rows: training examples that the
@@ -237,7 +238,7 @@ class NetworkRaceEntry:
 
 
 @dataclass(frozen=True)
-class NetworkRace:
+class NetworkRace(Shown):
     """Methods from the same starting weights of one network on the same examples.
 
     rows, held_rows, measured_rows, shape: as in ``NetworkSweep``. train_at_start, held_at_start: losses of the

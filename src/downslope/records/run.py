@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from downslope.records.shape import Look, StopPoint
+from downslope.records.showing import Shown
 from downslope.records.spec import Spec
 from downslope.records.trajectory import Trajectory
 from downslope.types import JsonValue
@@ -153,7 +154,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """One training, whole.
 
     run: its name. spec: what was asked. resolved: what each ``auto`` became. verdict, gap, gap_kind,

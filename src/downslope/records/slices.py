@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from downslope.records.showing import Shown
+
 DIRECTIONS = ("random", "hessian", "path")
 """Where the directions of a slice come from."""
 
@@ -33,7 +35,7 @@ class PathPoint:
 
 
 @dataclass(frozen=True)
-class LineSlice:
+class LineSlice(Shown):
     """The loss along one direction through the weights.
 
     directions: random, hessian, path, or gradient. xs (points,), losses (points,): x = 0 is where the weights are.
@@ -69,7 +71,7 @@ class LineSlice:
 
 
 @dataclass(frozen=True)
-class PlaneSlice:
+class PlaneSlice(Shown):
     """The loss over the plane that two directions span through the weights.
 
     losses: one row for each of ys, one value for each of xs; (0, 0) is where the weights are. lengths: of one unit of

@@ -9,6 +9,7 @@ from typing import Any
 
 from downslope.records.run import Choice, StepRecord, Verdict
 from downslope.records.shape import StopPoint
+from downslope.records.showing import Shown
 from downslope.records.spec import Spec
 from downslope.types import Indices, JsonValue, Matrix, Vector
 from downslope.words import NOTHING, Sentence
@@ -49,7 +50,7 @@ class Basin:
 
 
 @dataclass(frozen=True)
-class Basins:
+class Basins(Shown):
     """Many descents of one function.
 
     surface, formula, teaches: as the surface has them; formula is empty for a function given as such. box: of the
@@ -90,7 +91,7 @@ class Basins:
 
 
 @dataclass(frozen=True)
-class Minimum:
+class Minimum(Shown):
     """Where ``minimize`` ended; a frozen record of the same words as ``Run``.
 
     params: as given, with what was learned; None where it was read back without a tree to put it into. value: the
