@@ -15,10 +15,11 @@ stored, and the rounding of the sums is added to the bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.types import Matrix, Vector
@@ -61,13 +62,32 @@ def relative_gap(distance: float, start: float, objective: float) -> float:
     return distance / drop if drop > 0 else (0.0 if distance <= 0 else 1.0)
 
 
-def start_objective(examples: Examples, objective: Objective) -> float:
+def start_objective(examples: Source, objective: Objective) -> float:
     """Return F at zero weights and intercept, in float64."""
     if objective.loss.classifies:
-        counts = np.bincount(examples.target.astype(np.int32), weights=examples.weights)
+        counts = class_counts(examples, objective)
         classes = np.arange(counts.size, dtype=np.float64)
         return float(objective.losses(np.zeros((counts.size, objective.outputs)), classes) @ counts / counts.sum())
-    return mean(objective.losses(np.zeros((examples.rows, 1)), examples.target), examples)
+    return examples.total(partial(_loss_at_zero, objective=objective), features=False) / examples.weight_sum
+
+
+def class_counts(examples: Source, objective: Objective) -> Vector:
+    """Return the summed weights (classes,) of the examples of each class."""
+    return examples.total(partial(_class_counts, classes=max(objective.outputs, 2)), features=False)
+
+
+def _class_counts(examples: Examples, classes: int) -> Vector:
+    found = np.bincount(examples.target.astype(np.int32), weights=examples.weights, minlength=classes)
+    return found.astype(np.float64)
+
+
+def _loss_at_zero(examples: Examples, objective: Objective) -> float:
+    return total(objective.losses(np.zeros((examples.rows, 1)), examples.target), examples)
+
+
+def total(values: Vector, examples: Examples) -> float:
+    """Return the sum of (n,) values by example weight."""
+    return float(values.sum() if examples.weights is None else values @ examples.weights)
 
 
 def mean(values: Vector, examples: Examples) -> float:

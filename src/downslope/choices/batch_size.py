@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from downslope.choices.batch_curvature import row_squares
-from downslope.choices.curvature import sample_rows
+from downslope.choices.curvature import sampled
 from downslope.choices.start import constant_start
 from downslope.choices.step_cost import step_cost
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice
@@ -43,11 +43,9 @@ def noise_scale(examples: Examples, objective: Objective, point: Point) -> float
     return spread / signal
 
 
-def choose_batch_size(examples: Examples, objective: Objective, rule: int, momentum: float, seed: int) -> Choice:
+def choose_batch_size(examples: Source, objective: Objective, rule: int, momentum: float, seed: int) -> Choice:
     """Return the batch size with the smallest predicted time to the minimum, with its evidence."""
-    some = examples
-    if examples.rows > PROBE:
-        some = engine.take(examples, sample_rows(examples, PROBE, seed))
+    some = sampled(examples, PROBE, seed)
     at_start = noise_scale(some, objective, constant_start(some, objective))
     candidates: list[dict[str, JsonValue]] = []
     cost = step_cost(some, objective, rule, momentum, seed)

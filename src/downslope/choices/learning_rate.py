@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from downslope.choices.curvature import Moments, largest_by_power
-from downslope.data.blocks import Examples
+from downslope.choices.curvature import Moments, in_memory, largest_by_power
+from downslope.data.blocks import Source
 from downslope.engines.racing import Lanes, standardised
 from downslope.models.linear import Objective
 from downslope.records import Choice, Curvature, Spec
@@ -31,7 +31,7 @@ SPREAD = 2.0
 
 
 def full_batch_rate(
-    examples: Examples, objective: Objective, moments: Moments, shape: Curvature, rule: str, spec: Spec
+    examples: Source, objective: Objective, moments: Moments, shape: Curvature, rule: str, spec: Spec
 ) -> Choice:
     """Return the learning rate of full-batch descent with its evidence."""
     loss = objective.loss.name
@@ -40,7 +40,7 @@ def full_batch_rate(
     return _by_race(examples, objective, shape, rule, spec)
 
 
-def _by_theory(examples: Examples, objective: Objective, moments: Moments, shape: Curvature, loss: str) -> Choice:
+def _by_theory(examples: Source, objective: Objective, moments: Moments, shape: Curvature, loss: str) -> Choice:
     if loss == "squared" and math.isfinite(shape.condition_after):
         rate = 2.0 / (shape.largest + shape.smallest)
         reason = say(
@@ -60,7 +60,7 @@ def _by_theory(examples: Examples, objective: Objective, moments: Moments, shape
     return Choice("learning_rate", rate, reason)
 
 
-def _largest_moment(examples: Examples, moments: Moments) -> float:
+def _largest_moment(examples: Source, moments: Moments) -> float:
     if moments.matrix is None:
         return largest_by_power(examples, 1.0)
     return float(np.linalg.eigvalsh(moments.matrix)[-1])
@@ -77,8 +77,8 @@ def candidate_rates(shape: Curvature, rule: str, count: int = LANES) -> Vector:
     return highest / SPREAD ** np.arange(count, dtype=np.float64)
 
 
-def _by_race(examples: Examples, objective: Objective, shape: Curvature, rule: str, spec: Spec) -> Choice:
-    ready = standardised(examples)
+def _by_race(examples: Source, objective: Objective, shape: Curvature, rule: str, spec: Spec) -> Choice:
+    ready = standardised(in_memory(examples, spec.seed))
     rates = candidate_rates(shape, rule)
     lanes = Lanes.start(ready, objective, rates, rule_number(rule), spec.momentum)
     for epoch in range(RACE_UPDATES):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from downslope.choices.curvature import WIDE
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Source
 from downslope.models.linear import Objective
 from downslope.records import Choice, Spec
 from downslope.words import say
 
 
-def choose_method(examples: Examples, objective: Objective, spec: Spec) -> tuple[str, Choice | None]:
+def choose_method(examples: Source, objective: Objective, spec: Spec) -> tuple[str, Choice | None]:
     """Return the method and, where it was ``auto``, why."""
     if spec.method != "auto":
         return spec.method, None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from downslope.choices.batch_curvature import batch_curvatures, largest_curvature
-from downslope.choices.curvature import Moments
-from downslope.data.blocks import Examples
+from downslope.choices.curvature import Moments, in_memory
+from downslope.data.blocks import Examples, Source
 from downslope.models.linear import Objective, Point
 from downslope.records import Curvature, Spec
 from downslope.records.figures import count, figure, plural
@@ -37,7 +37,7 @@ class Fall:
 
 
 def explain_divergence(
-    fall: Fall, examples: Examples, objective: Objective, shape: Curvature, moments: Moments, metric: Metric,
+    fall: Fall, examples: Source, objective: Objective, shape: Curvature, moments: Moments, metric: Metric,
     spec: Spec,
 ) -> Sentence:  # fmt: skip
     """Return what happened, the limit that was passed and by how much, and what to try."""
@@ -49,12 +49,12 @@ def explain_divergence(
     limit = rate_limit(fall.rule, spec.momentum, shape.largest)
     batches = None
     if fall.batch < examples.rows:
-        batches = batch_curvatures(examples, objective, fall.point, fall.batch, spec.seed)
+        batches = batch_curvatures(in_memory(examples), objective, fall.point, fall.batch, spec.seed)
     if fall.rate > limit:
         return head + _above(fall, limit, shape, batches, _when_standardised(fall, moments, metric, spec), spec)
     if batches is not None:
         return head + _steep_batches(fall, limit, batches, spec)
-    return head + _near_or_grown(fall, limit, examples, objective, shape, spec)
+    return head + _near_or_grown(fall, limit, in_memory(examples), objective, shape, spec)
 
 
 def rate_limit(rule: str, momentum: float, largest: float) -> float:

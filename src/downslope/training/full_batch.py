@@ -9,7 +9,7 @@ import numpy as np
 
 from downslope.choices.curvature import Moments
 from downslope.choices.learning_rate import full_batch_rate
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Source
 from downslope.engines import linear as engine
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
@@ -49,7 +49,7 @@ class Plan:
 
 
 def descend_full_batch(
-    examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature, spec: Spec,
+    examples: Source, objective: Objective, moments: Moments, metric: Metric, shape: Curvature, spec: Spec,
     log: Logbook, start: Point | None, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Step against the whole gradient until the gap is reached, the budget is spent, or the loss grows."""

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 
 from downslope.certificate import Bound, certify
 from downslope.choices.curvature import WIDE
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.engines.moments import second_moments
 from downslope.models.linear import Objective, Point
@@ -106,9 +107,9 @@ def _reach(value: Vector, change: Vector) -> float:
     return min(1.0, BACK_OFF * float((value[falling] / -change[falling]).min()))
 
 
-def fits(examples: Examples, objective: Objective) -> bool:
-    """Say whether the method applies: a cornered loss, and features few enough for their second moments."""
-    return objective.loss.cornered and examples.features <= WIDE
+def fits(examples: Source, objective: Objective) -> TypeGuard[Examples]:
+    """Say whether the method applies: a cornered loss, on examples in memory, and features few enough for moments."""
+    return isinstance(examples, Examples) and objective.loss.cornered and examples.features <= WIDE
 
 
 def descend_interior(examples: Examples, objective: Objective, log: Logbook, tolerance: float) -> Descent:

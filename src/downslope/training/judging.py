@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from downslope.certificate import certify, has_proof, relative_gap
 from downslope.choices.curvature import Moments
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Source
 from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
 from downslope.models.linear import Objective, Point
@@ -29,7 +29,7 @@ class Judge:
     """Judges the points of one descent."""
 
     def __init__(
-        self, examples: Examples, objective: Objective, moments: Moments, metric: Metric, log: Logbook, spec: Spec
+        self, examples: Source, objective: Objective, moments: Moments, metric: Metric, log: Logbook, spec: Spec
     ) -> None:
         """Take what is minimised, and the Hessian at the start."""
         self.examples, self.objective, self.moments = examples, objective, moments

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from downslope.certificate import certify, has_proof, relative_gap, start_objective
-from downslope.choices.curvature import Moments, exact_moments, mean_bend, measure_moments, shape_of
+from downslope.choices.curvature import Moments, exact_moments, in_memory, mean_bend, measure_moments, shape_of
 from downslope.choices.method import choose_method
 from downslope.choices.start import constant_start, middle
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
@@ -49,12 +49,12 @@ FLAT_CURVATURE = 1e-6
 class Problem:
     """What is to be minimised, on what, and what was chosen on the way."""
 
-    examples: Examples
+    examples: Source
     objective: Objective
     choices: tuple[Choice, ...]
 
 
-def pose(examples: Examples, spec: Spec, loss: str, outputs: int) -> Problem:
+def pose(examples: Source, spec: Spec, loss: str, outputs: int) -> Problem:
     """Return the objective that the spec asks for, l2 and huber's delta chosen where they are auto.
 
     loss: resolved name. outputs: k; 1 for regression and two classes.
@@ -74,7 +74,8 @@ def _number(value: float | str, otherwise: Callable[[], float]) -> float:
     return otherwise() if isinstance(value, str) else float(value)
 
 
-def _huber_delta(examples: Examples, choices: list[Choice]) -> float:
+def _huber_delta(given: Source, choices: list[Choice]) -> float:
+    examples = in_memory(given)
     centre = middle(examples.target, examples.weights)
     deviation = MAD_TO_DEVIATION * middle(np.abs(examples.target - centre), examples.weights)
     delta = HUBER_DEVIATIONS * (deviation or float(examples.target.std()) or 1.0)
@@ -87,7 +88,7 @@ def _huber_delta(examples: Examples, choices: list[Choice]) -> float:
     return delta
 
 
-def _least_penalty(examples: Examples, loss: str, choices: list[Choice]) -> float:
+def _least_penalty(examples: Source, loss: str, choices: list[Choice]) -> float:
     if loss == "squared":
         reason = say("the squared loss has a minimum, and a proof of it, without a penalty")
         choices.append(Choice("l2", 0.0, reason))
@@ -101,21 +102,30 @@ def _least_penalty(examples: Examples, loss: str, choices: list[Choice]) -> floa
     return 1.0 / size
 
 
-def effective_examples(examples: Examples) -> float:
+def effective_examples(examples: Source) -> float:
     """Return how many examples the weights stand for.
 
     Whole-number weights count repeated rows, so it is their sum; any other weights are relative, so it is
     Kish's effective size ``(sum c)^2 / sum c^2`` (Kish 1965, section 11.7).
     """
-    if examples.weights is None:
+    weighted, broken, squares = examples.total(_weight_sums, features=False)
+    if not weighted:
         return float(examples.rows)
-    if bool((examples.weights == np.round(examples.weights)).all()):
+    if not broken:
         return examples.weight_sum
-    return examples.weight_sum**2 / float(examples.weights @ examples.weights)
+    return examples.weight_sum**2 / squares
+
+
+def _weight_sums(examples: Examples) -> tuple[int, int, float]:
+    """Return how many examples have a weight, how many weights are no whole numbers, and the sum of their squares."""
+    weights = examples.weights
+    if weights is None:
+        return 0, 0, 0.0
+    return weights.size, int(np.count_nonzero(weights != np.round(weights))), float(weights @ weights)
 
 
 def train(
-    examples: Examples, spec: Spec, loss: str, outputs: int = 1, *, watch: Watch | None = None,
+    examples: Source, spec: Spec, loss: str, outputs: int = 1, *, watch: Watch | None = None,
     start: Point | None = None, origin: tuple[Vector, Vector] | None = None, keeper: Keeper | None = None,
 ) -> Training:  # fmt: skip
     """Train a linear model on ``examples`` as ``spec`` asks; every ``auto`` is chosen here.
@@ -130,7 +140,7 @@ def train(
 
 
 def _train(
-    examples: Examples, spec: Spec, loss: str, outputs: int, watch: Watch | None, start: Point | None,
+    examples: Source, spec: Spec, loss: str, outputs: int, watch: Watch | None, start: Point | None,
     origin: tuple[Vector, Vector] | None, keeper: Keeper,
 ) -> Training:  # fmt: skip
     began = time.perf_counter()
@@ -175,7 +185,7 @@ def _where_it_stood(log: Logbook, point: Point) -> Descent:
     return Descent(point, last.objective, last.gap, last.gap_kind, False)
 
 
-def _bends(examples: Examples, objective: Objective, point: Point) -> Vector:
+def _bends(examples: Source, objective: Objective, point: Point) -> Vector:
     """Return the mean curvature (k,) of the loss at the start, a corner rounded over the target's spread."""
     rounded = objective
     if objective.loss.cornered:
@@ -183,10 +193,11 @@ def _bends(examples: Examples, objective: Objective, point: Point) -> Vector:
     return np.maximum(mean_bend(examples, rounded, point), FLAT_CURVATURE)
 
 
-def _corner_width(examples: Examples, objective: Objective, point: Point) -> float:
+def _corner_width(given: Source, objective: Objective, point: Point) -> float:
     """Return the first width of a rounded corner: the middle size of a residual at the start; 1 for a margin."""
     if objective.loss.classifies:
         return 1.0
+    examples = in_memory(given)
     residual = np.abs(examples.target - point.intercept[0])
     return float(middle(residual, examples.weights) or residual.mean() or 1.0)
 
@@ -196,7 +207,7 @@ def _budget(spec: Spec, method: str) -> float:
 
 
 def _descend(
-    method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
+    method: str, examples: Source, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
     spec: Spec, log: Logbook, first: Point | None, constant: Point, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     if method == "full-batch":
@@ -221,7 +232,7 @@ def _descend(
 
 
 def _descend_smoothly(
-    examples: Examples, objective: Objective, moments: Moments, metric: Metric, spec: Spec, log: Logbook,
+    examples: Source, objective: Objective, moments: Moments, metric: Metric, spec: Spec, log: Logbook,
     first: Point | None, constant: Point, keeper: Keeper,
 ) -> Descent:  # fmt: skip
     work = ScaledDescent(examples, objective, objective, moments, metric, log, spec.seed)
@@ -306,7 +317,7 @@ def _message(verdict: Verdict, descent: Descent, log: Logbook, spec: Spec, predi
 
 
 def certified_or_estimated(
-    examples: Examples, objective: Objective, point: Point, start: float, estimated: float
+    examples: Source, objective: Objective, point: Point, start: float, estimated: float
 ) -> tuple[Point, float, float, GapKind]:
     """Return (point, F, gap, kind) after a proof where there is one, else the estimate given."""
     bound = certify(examples, objective, point)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.batch_size import choose_batch_size
-from downslope.choices.curvature import Moments
+from downslope.choices.curvature import Moments, in_memory
 from downslope.choices.learning_rate import candidate_rates
 from downslope.data.batches import order
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.engines.racing import EXPLODED, Lanes, standardised
 from downslope.models.linear import Objective, Point
@@ -44,11 +44,11 @@ __all__ = ["Course", "descend_in_batches", "trainer_of"]
 
 
 def descend_in_batches(
-    method: str, examples: Examples, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
+    method: str, examples: Source, objective: Objective, moments: Moments, metric: Metric, shape: Curvature,
     spec: Spec, log: Logbook, start: Point | None, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
-    ready = standardised(examples)
+    ready = standardised(in_memory(examples, spec.seed))
     choices: list[Choice] = []
     rule = rule_number("plain" if spec.rule == "auto" else spec.rule)
     batch = 1

@@ -8,11 +8,11 @@ the Hessian's own rounding.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.models.linear import Objective, Point
 from downslope.training.metric import Metric
 
@@ -21,10 +21,12 @@ CELLS = 100_000
 STEPS = 2
 
 
-def refines(examples: Examples, objective: Objective) -> bool:
+def refines(examples: Source, objective: Objective) -> TypeGuard[Examples]:
     """Say whether ``refined`` applies: squared loss without l1, on a small table of float64 model features."""
+    if not isinstance(examples, Examples):
+        return False
     small = examples.rows * examples.numbers <= CELLS and examples.dtype == np.float64
-    plain = examples.applied and not examples.categories
+    plain = examples.applied and not examples.categories and not examples.sparse
     return small and plain and objective.loss.name == "squared" and objective.l1 == 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from downslope.certificate import Bound, certify, has_proof, relative_gap
 from downslope.choices.curvature import Moments, bent_moments, exact_moments, joint_moments
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Source
 from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
 from downslope.models.linear import Objective, Point
@@ -76,7 +76,7 @@ class ScaledDescent:
     """One descent of a smooth objective (plus an l1 penalty) by scaled steps."""
 
     def __init__(
-        self, examples: Examples, objective: Objective, true: Objective, moments: Moments, metric: Metric,
+        self, examples: Source, objective: Objective, true: Objective, moments: Moments, metric: Metric,
         log: Logbook, seed: int,
     ) -> None:  # fmt: skip
         """Take what is to be minimised, and the metric to begin with; ``true`` is what a certificate bounds."""
@@ -326,7 +326,7 @@ class ScaledDescent:
         self.age = 0
 
 
-def metric_at(examples: Examples, objective: Objective, point: Point, moments: Moments, seed: int) -> Metric:
+def metric_at(examples: Source, objective: Objective, point: Point, moments: Moments, seed: int) -> Metric:
     """Return the Hessian at a point as a metric, over all outputs at once where a softmax couples few of them."""
     if joins(objective, examples.features):
         return joint_metric(joint_moments(examples, objective, point, moments, seed), objective)
@@ -339,7 +339,7 @@ NARROWING = 0.15
 
 
 def descend_cornered(
-    examples: Examples, true: Objective, moments: Moments, log: Logbook, seed: int, start: Point, width: float,
+    examples: Source, true: Objective, moments: Moments, log: Logbook, seed: int, start: Point, width: float,
     tolerance: float,
 ) -> Descent:  # fmt: skip
     """Minimise a loss with a corner through rounded stand-ins of falling width, each from where the last ended.

@@ -12,12 +12,13 @@ for the rounding of all its sums. Where that allowance is more than was asked fo
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
-from downslope.certificate import Bound, certify, mean, quadratic_bound
+from downslope.certificate import Bound, certify, quadratic_bound
 from downslope.choices.curvature import WIDE, Moments
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.losses import Squared
 from downslope.models.linear import Objective, Point
@@ -32,13 +33,13 @@ SMALL = 100_000
 STEPS = 4
 
 
-def fits(examples: Examples, objective: Objective) -> bool:
+def fits(examples: Source, objective: Objective) -> bool:
     """Say whether the loss is squared, without l1, on features few enough for their second moments."""
     return objective.loss.name == "squared" and objective.l1 == 0 and examples.features <= WIDE
 
 
 def descend_squared(
-    examples: Examples, objective: Objective, moments: Moments, start: Point, log: Logbook, tolerance: float
+    examples: Source, objective: Objective, moments: Moments, start: Point, log: Logbook, tolerance: float
 ) -> Descent:
     """Step to the bottom and prove it. moments: exact ones, as ``exact_moments`` gives them."""
     assert moments.matrix is not None
@@ -63,21 +64,32 @@ def descend_squared(
     return Descent(best.point, best.objective, gap, GapKind.CERTIFIED, gap <= tolerance)
 
 
-def least_squares(examples: Examples, objective: Objective, moments: Matrix, start: Point) -> Point:
+def least_squares(examples: Source, objective: Objective, moments: Matrix, start: Point) -> Point:
     """Return the bottom of the squared loss, as far as second moments tell, from a start without weights: one read.
 
     A loss that is a bowl near its minimum and straight far from it (huber) is steeper there than at a constant.
     """
-    away = examples.target - start.intercept[0]
-    counted = away if examples.weights is None else away * examples.weights
-    pulled = engine.exact_gather(examples, counted[:, None])[:, 0] / examples.weight_sum
-    slope = -2.0 * np.append(pulled, counted.sum() / examples.weight_sum if objective.intercept else 0.0)
+    sums, total = examples.total(partial(_pull_sums, middle=float(start.intercept[0])))
+    pulled = sums / examples.weight_sum
+    slope = -2.0 * np.append(pulled, total / examples.weight_sum if objective.intercept else 0.0)
     bowl = Objective(Squared(), 0.0, objective.l2, objective.intercept)
     return step(Bound(0.0, -math.inf, Point(slope[:-1, None], slope[-1:]), start), half_inverse(moments, bowl))
 
 
+def _pull_sums(examples: Examples, middle: float) -> tuple[Vector, float]:
+    away = examples.target - middle
+    counted = away if examples.weights is None else away * examples.weights
+    return engine.exact_gather(examples, counted[:, None])[:, 0], float(counted.sum())
+
+
+def _square_sum(examples: Examples, middle: float) -> float:
+    away = examples.target - middle
+    squares = away * away
+    return float(squares.sum() if examples.weights is None else squares @ examples.weights)
+
+
 def _landed(
-    examples: Examples, objective: Objective, moments: Matrix, pull: Vector, start: Point, half: Matrix, log: Logbook
+    examples: Source, objective: Objective, moments: Matrix, pull: Vector, start: Point, half: Matrix, log: Logbook
 ) -> Bound:
     """Return the proof at the bottom that second moments foretell, from a start without weights.
 
@@ -85,8 +97,8 @@ def _landed(
     are at most the root of the product of two mean squares; that much is added to the gradient and to F.
     """
     apart = examples.target_mean - float(start.intercept[0])
-    away = examples.target - start.intercept[0]
-    square = mean(away * away, examples)
+    about = partial(_square_sum, middle=float(start.intercept[0]))
+    square = examples.total(about, features=False) / examples.weight_sum
     slope = -2.0 * (pull + apart * moments[:, -1])
     fixed = slope[-1:] if objective.intercept else np.zeros(1)
     first = Bound(square, -math.inf, Point(slope[:-1, None], fixed), start)
@@ -127,7 +139,7 @@ def half_inverse(moments: Matrix, objective: Objective) -> Matrix:
     return unit[:, None] * vectors[:, kept] / np.sqrt(values[kept])
 
 
-def _look(examples: Examples, objective: Objective, point: Point, half: Matrix, log: Logbook) -> Bound:
+def _look(examples: Source, objective: Objective, point: Point, half: Matrix, log: Logbook) -> Bound:
     """Return the proof at a point, and record it: one read of float64 data, two of float32."""
     if examples.dtype == np.float64:
         seen = engine.evaluate(examples, objective, point)
