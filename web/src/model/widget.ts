@@ -1,6 +1,6 @@
 import type { Answer, Heard, Message, Model } from "./model";
 
-/** anywidget's own model: its messages are ours already; only `get` differs, as it throws for a name it lacks. */
+/** anywidget's own model: its messages are ours already; only `get` differs, as it throws for a name that it lacks. */
 interface Widget {
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
   on(event: string, heard: (...values: never[]) => void): void;
@@ -15,7 +15,7 @@ export function fromWidget(widget: Widget): Model {
     off: (event, heard: Heard) => widget.off(event, heard as (answer: Answer, buffers: DataView[]) => void),
     get(name) {
       try {
-        return widget.get(name);
+        return widget.get(name) || undefined;
       } catch {
         return undefined;
       }
