@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,40 @@ _IDENTIFIER_NAME = re.compile(
     r"(?i:(?:.*[_\s-])?(?:id|uuid|guid|key|index|idx|row|rowid|row_?num(?:ber)?|序号|编号))|.*[a-z]I[dD]|Unnamed: 0|"
 )
 """Whole numbers under such a name, all distinct, are labels whatever their order."""
+
+
+@dataclass(frozen=True)
+class NumberFacts:
+    """What the training rows say of a column of numbers.
+
+    present: values that are there. share: of the rows whose value is missing. missing: null values among all rows.
+    dtype: of the values. center, scale: mean and deviation (divisor n). first, low, high: of the values.
+    """
+
+    present: int
+    share: float
+    missing: int
+    dtype: np.dtype[Any]
+    center: float = float("nan")
+    scale: float = float("nan")
+    first: Any = None
+    low: Any = None
+    high: Any = None
+
+
+@dataclass(frozen=True)
+class LevelFacts:
+    """What the training rows say of a category.
+
+    distinct: levels met. present, absent: rows that have one, and that have none. missing: null values among all rows.
+    names: gives the most frequent levels, at most MOST_LEVELS.
+    """
+
+    distinct: int
+    present: int
+    absent: int
+    missing: int
+    names: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -84,29 +118,55 @@ def _leave_out(name: str, kind: str, reason: Sentence, missing: int) -> Fitted:
 def _fit_number(column: Any, name: str, kind: str, rows: Rows, *, standardize: bool) -> Fitted:
     numbers = decode(column, (name, ""), kind)
     assert isinstance(numbers, Numbers)
-    missing = 0 if numbers.missing is None else int(numbers.missing.sum())
-    features = _number_features(numbers, (name, ""), kind, rows, standardize=standardize)
+    facts = _facts_of(numbers, name, rows)
+    fitted = fit_number_facts(facts, name, kind, lambda: _is_row_label(numbers, rows, name), standardize=standardize)
+    return replace(fitted, decoded={(name, ""): numbers} if fitted.numbers else None)
+
+
+def fit_number_facts(
+    facts: NumberFacts, name: str, kind: str, is_label: Callable[[], bool], *, standardize: bool
+) -> Fitted:
+    """Return how a column of numbers becomes features. is_label: says whether whole numbers only name their rows."""
+    features = _number_features(facts, (name, ""), kind, standardize=standardize)
     if not features:
-        present = _present(numbers, rows)[0]
         reason = (
             say("every value is missing")
-            if present.size == 0
-            else say("constant, always {value}", value=repr(present[0].item()))
+            if facts.present == 0
+            else say("constant, always {value}", value=repr(facts.first))
         )
-        return _leave_out(name, "null" if present.size == 0 else kind, reason, missing)
-    whole = kind == "number" and numbers.values.dtype.kind in "iu" and missing == 0
-    if whole and _is_row_label(numbers.values if rows is None else numbers.values[rows], name):
+        return _leave_out(name, "null" if facts.present == 0 else kind, reason, facts.missing)
+    whole = kind == "number" and facts.dtype.kind in "iu" and facts.missing == 0
+    if whole and is_label():
         reason = say("identifier: whole numbers, all distinct, that only count or name the rows")
-        return Fitted(kind, missing, tuple(features), (), LeftOut(name, kind, reason), {(name, ""): numbers})
-    return Fitted(kind, missing, tuple(features), decoded={(name, ""): numbers})
+        return Fitted(kind, facts.missing, tuple(features), (), LeftOut(name, kind, reason))
+    return Fitted(kind, facts.missing, tuple(features))
 
 
-def _is_row_label(values: NDArray[Any], name: str) -> bool:
+def _is_row_label(numbers: Numbers, rows: Rows, name: str) -> bool:
+    values = numbers.values if rows is None else numbers.values[rows]
     if values.shape[0] < IDENTIFIER_ROWS:
         return False
     if monotone(values):
         return True
-    return _IDENTIFIER_NAME.fullmatch(name) is not None and np.unique(values).shape[0] == values.shape[0]
+    return names_rows(name) and np.unique(values).shape[0] == values.shape[0]
+
+
+def names_rows(name: str) -> bool:
+    """Return whether a column's name is that of an identifier."""
+    return _IDENTIFIER_NAME.fullmatch(name) is not None
+
+
+def _facts_of(numbers: Numbers, name: str, rows: Rows) -> NumberFacts:
+    """Return what the training rows say of a column; raises ColumnError on overflow."""
+    present, share = _present(numbers, rows)
+    missing = 0 if numbers.missing is None else int(numbers.missing.sum())
+    if present.size == 0:
+        return NumberFacts(0, share, missing, present.dtype)
+    center, scale = _mean_and_deviation(present, name)
+    return NumberFacts(
+        present.size, share, missing, present.dtype, center, scale, present[0].item(), present.min().item(),
+        present.max().item(),
+    )  # fmt: skip
 
 
 def _present(numbers: Numbers, rows: Rows) -> tuple[NDArray[Any], float]:
@@ -119,16 +179,15 @@ def _present(numbers: Numbers, rows: Rows) -> tuple[NDArray[Any], float]:
 
 
 def _number_features(
-    numbers: Numbers, key: Key, kind: str, rows: Rows, *, standardize: bool, indicator: bool = True
+    facts: NumberFacts, key: Key, kind: str, *, standardize: bool, indicator: bool = True
 ) -> list[NumberFeature]:
     """Return the value, if it varies, and the indicator of the missing, if some are and some are not."""
-    present, share = _present(numbers, rows)
-    if present.size == 0:
+    if facts.present == 0:
         return []
     features: list[NumberFeature] = []
-    center, scale = _mean_and_deviation(present, key[0])
-    if present.min() != present.max() and scale > CONSTANT * abs(center):
-        _check_size(present, key[0], standardize=standardize)
+    share, center, scale = facts.share, facts.center, facts.scale
+    if facts.low != facts.high and scale > CONSTANT * abs(center):
+        _check_size(facts, key[0], standardize=standardize)
         scale *= float(np.sqrt(1 - share))  # the missing, at the mean, do not deviate
         features.append(_number_feature(key, kind, center, scale, standardize=standardize))
     if share > 0 and indicator:
@@ -152,16 +211,21 @@ def _mean_and_deviation(values: NDArray[Any], name: str) -> tuple[float, float]:
         rest -= shift
         rest *= rest
         scale = float(np.sqrt(rest.mean()))
+    check_deviation(scale, name)
+    return center + shift, scale
+
+
+def check_deviation(scale: float, name: str) -> None:
+    """Raise ColumnError where squares overflowed."""
     if not np.isfinite(scale):
         message = say(
             'column "{name}" holds values too large to square in float64 (above 1e150); rescale it first', name=name
         )
         raise ColumnError(message)
-    return center + shift, scale
 
 
-def _check_size(values: NDArray[Any], name: str, *, standardize: bool) -> None:
-    if not standardize and values.dtype == np.float64 and float(np.abs(values).max()) > FLOAT32_MOST:
+def _check_size(facts: NumberFacts, name: str, *, standardize: bool) -> None:
+    if not standardize and facts.dtype == np.float64 and max(abs(facts.low), abs(facts.high)) > FLOAT32_MOST:
         message = say(
             'column "{name}" holds values above 3.4e38, too large as they are; standardise or rescale it', name=name
         )
@@ -171,27 +235,37 @@ def _check_size(values: NDArray[Any], name: str, *, standardize: bool) -> None:
 def _fit_category(column: Any, name: str, rows: Rows) -> Fitted:
     levels = decode(column, (name, ""), "category")
     assert isinstance(levels, Levels)
+    fitted = fit_level_facts(_level_facts_of(levels, rows), name)
+    return replace(fitted, decoded={(name, ""): levels} if fitted.categories else None)
+
+
+def _level_facts_of(levels: Levels, rows: Rows) -> LevelFacts:
     codes = levels.codes if rows is None else levels.codes[rows]
     counts = np.bincount(codes + 1, minlength=len(levels.names) + 1)
     absent, seen = int(counts[0]), counts[1:]
-    distinct, present = int(np.count_nonzero(seen)), int(seen.sum())
     missing = int(np.count_nonzero(levels.codes < 0))
-    reason = _category_reason(levels, seen, distinct, present, absent)
+    return LevelFacts(
+        int(np.count_nonzero(seen)), int(seen.sum()), absent, missing, lambda: _most_frequent(levels, seen)
+    )
+
+
+def fit_level_facts(facts: LevelFacts, name: str) -> Fitted:
+    """Return how a category becomes features."""
+    reason = _category_reason(facts)
     if reason:
-        kind = "null" if present == 0 else "category" if distinct == 1 else "text"
-        return replace(_leave_out(name, kind, reason, missing), distinct=distinct)
-    feature = CategoryFeature(name, "", "category", _most_frequent(levels, seen), absent > 0)
-    return Fitted("category", missing, (), (feature,), None, {(name, ""): levels}, distinct)
+        kind = "null" if facts.present == 0 else "category" if facts.distinct == 1 else "text"
+        return replace(_leave_out(name, kind, reason, facts.missing), distinct=facts.distinct)
+    feature = CategoryFeature(name, "", "category", facts.names(), facts.absent > 0)
+    return Fitted("category", facts.missing, (), (feature,), None, None, facts.distinct)
 
 
-def _category_reason(
-    levels: Levels, seen: NDArray[np.intp], distinct: int, present: int, absent: int
-) -> Sentence | None:
+def _category_reason(facts: LevelFacts) -> Sentence | None:
     """Return why a category is left out, or None."""
+    distinct, present = facts.distinct, facts.present
     if present == 0:
         return say("every value is missing")
-    if distinct == 1 and absent == 0:
-        return say("constant, always {value}", value=repr(text_names(levels.names, [int(seen.argmax())])[0]))
+    if distinct == 1 and facts.absent == 0:
+        return say("constant, always {value}", value=repr(facts.names()[0]))
     if present < IDENTIFIER_ROWS or distinct <= RARE_SHARE * present:
         return None
     if distinct > IDENTIFIER_SHARE * present:
@@ -217,37 +291,36 @@ def _most_frequent(levels: Levels, seen: NDArray[np.intp]) -> tuple[str, ...]:
 
 
 def _fit_parts(column: Any, name: str, kind: str, rows: Rows, *, standardize: bool) -> Fitted:
-    """Return the parts of a date or time that vary: cycles as categories, the others as numbers."""
-    numbers: list[NumberFeature] = []
-    categories: list[CategoryFeature] = []
     decoded: dict[Key, Numbers | Levels] = {}
+    facts: dict[str, NumberFacts | LevelFacts] = {}
     for part in parts_of(column.type):
         found = decode(column, (name, part), kind)
         decoded[name, part] = found
-        if isinstance(found, Numbers):
-            numbers += _number_features(found, (name, part), kind, rows, standardize=standardize, indicator=False)
-            continue
-        codes = found.codes if rows is None else found.codes[rows]
-        counts = np.bincount(codes + 1, minlength=len(found.names) + 1)
-        if np.count_nonzero(counts[1:]) > 1:
-            levels = _most_frequent(found, counts[1:])
-            categories.append(CategoryFeature(name, part, kind, levels, bool(counts[0])))
-    missing = int(column.null_count)
+        facts[part] = _facts_of(found, name, rows) if isinstance(found, Numbers) else _level_facts_of(found, rows)
+    fitted = fit_part_facts(facts, name, kind, int(column.null_count), standardize=standardize)
+    return replace(fitted, decoded=decoded if fitted.features else None)
+
+
+def fit_part_facts(
+    facts: Mapping[str, NumberFacts | LevelFacts], name: str, kind: str, missing: int, *, standardize: bool
+) -> Fitted:
+    """Return the parts of a date or time that vary: cycles as categories, the others as numbers."""
+    numbers: list[NumberFeature] = []
+    categories: list[CategoryFeature] = []
+    for part, found in facts.items():
+        if isinstance(found, NumberFacts):
+            numbers += _number_features(found, (name, part), kind, standardize=standardize, indicator=False)
+        elif found.distinct > 1:
+            categories.append(CategoryFeature(name, part, kind, found.names(), found.absent > 0))
     if not any(each.missing for each in categories):
-        numbers += _indicator(decoded, name, kind, rows, standardize=standardize)
+        part = "year" if kind == "date" else "minute"
+        found = facts[part]
+        assert isinstance(found, NumberFacts)
+        both = _number_features(found, (name, part), kind, standardize=standardize)
+        numbers += [each for each in both if each.part == MISSING]
     if not numbers and not categories:
         return _leave_out(name, kind, say("constant"), missing)
-    return Fitted(kind, missing, tuple(numbers), tuple(categories), None, decoded)
-
-
-def _indicator(
-    decoded: Mapping[Key, Numbers | Levels], name: str, kind: str, rows: Rows, *, standardize: bool
-) -> list[NumberFeature]:
-    part = "year" if kind == "date" else "minute"
-    found = decoded[name, part]
-    assert isinstance(found, Numbers)
-    both = _number_features(found, (name, part), kind, rows, standardize=standardize)
-    return [each for each in both if each.part == MISSING]
+    return Fitted(kind, missing, tuple(numbers), tuple(categories))
 
 
 def treatment_of(fitted: Fitted, *, standardize: bool) -> Sentence:
