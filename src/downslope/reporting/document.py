@@ -55,8 +55,6 @@ def document(
     reader's browser. known: what a host says first, such as the room of a replay page. Raises DownslopeError where the
     front end is not built.
     """
-    from downslope import __version__
-
     script, style = _as_script(module()), stylesheet().replace("</", "<\\/")
     held: dict[str, Any] = {
         "known": {**(known or {}), **({"language": language} if language else {})},
@@ -66,8 +64,8 @@ def document(
         ],
     }
     whole = _PAGE.format(
-        language=language or "en", generator=GENERATOR, version=version("downslope"), title=escape(title), words=escape(words),
-        policy=_policy(script, style), style=style, held=_as_data(held), script=script,
+        language=language or "en", generator=GENERATOR, version=version("downslope"), title=escape(title),
+        words=escape(words), policy=_policy(script, style), style=style, held=_as_data(held), script=script,
     )  # fmt: skip
     return whole.encode("utf-8", "replace")
 
