@@ -155,6 +155,11 @@ def test_model_and_predictions_are_taken_away(page: Page, tmp_path: Path) -> Non
     assert told["name"] == "table-predictions.csv"
     table = csv.read_csv(io.BytesIO(whole))
     np.testing.assert_allclose(table["prediction"].to_numpy(), table["y"].to_numpy(), atol=0.8)
+    page.ask("download", what="report", language="zh")
+    told, (whole,) = page.last("file")
+    assert told["name"] == "table-report.html"
+    assert b'<html lang="zh' in whole[:200]
+    assert b"http://" not in whole.split(b"<body", 1)[0]
     page.ask("download", what="model")
     told, (whole,) = page.last("file")
     zipfile.ZipFile(io.BytesIO(whole)).extractall(tmp_path)

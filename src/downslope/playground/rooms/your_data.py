@@ -30,7 +30,7 @@ from downslope.records.spec import LOSSES, METHODS, Spec
 from downslope.views.page import page_of
 from downslope.views.page_parts import Page
 from downslope.views.page_run import command_of, python_of
-from downslope.words import Sentence, say
+from downslope.words import Sentence, both, say
 
 if TYPE_CHECKING:
     from downslope.records import Run, StepRecord
@@ -211,17 +211,15 @@ class Desk:
         """Fit, and tell how it went; whatever happens, the page is told and the room is free again."""
         kind, told = "error", Picture()
         try:
-            run = self._run = self._trained(table, settings, request)
-            kind, told = "fitted", page_of(replace(run, spec=_spec(settings, name)))
+            self._run = replace(self._trained(table, settings, request), spec=_spec(settings, name))
+            kind, told = "fitted", page_of(self._run)
         except KeyboardInterrupt:
-            told = Picture({"message": say("the fit was stopped before its first step")})
+            told = _problem(say("the fit was stopped before its first step"))
         except (DownslopeError, MemoryError) as error:
-            told = Picture({"message": _sentence(error)})
+            told = _problem(_sentence(error))
         except Exception as error:
             logging.getLogger("downslope.playground").exception("a fit failed")
-            told = Picture(
-                {"message": say("this should not happen ({name}); please report it", name=type(error).__name__)}
-            )
+            told = _problem(say("this should not happen ({name}); please report it", name=type(error).__name__))
         with self._lock:
             self._fitting = False
             if self._closed:
@@ -253,13 +251,23 @@ class Desk:
         if table is None or (run is None and what != "table"):
             message = say("there is nothing to download before a fit has ended")
             raise InputError(message)
-        name, whole = GIVEN[what](Path(self._name).stem, table, run)
+        give = _Give(Path(self._name).stem, table, run, language=str(content.get("language", "")))
+        name, whole = GIVEN[what](give)
         self._tell("file", Picture({"name": name, "what": what}), [whole], content["id"])
 
 
-def _zipped(stem: str, table: Any, run: Any) -> tuple[str, bytes]:
-    del stem, table
-    folder, packed = Path(run.path), io.BytesIO()
+@dataclass(frozen=True)
+class _Give:
+    """What a file is made of. stem: the table's name without its ending. run: None where there was no fit yet."""
+
+    stem: str
+    table: Any
+    run: Any
+    language: str
+
+
+def _zipped(give: _Give) -> tuple[str, bytes]:
+    folder, packed = Path(give.run.path), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in sorted(folder.rglob("*")):
             if each.is_file():
@@ -267,17 +275,27 @@ def _zipped(stem: str, table: Any, run: Any) -> tuple[str, bytes]:
     return f"{folder.name}.zip", packed.getvalue()
 
 
-def _predicted(stem: str, table: Any, run: Any) -> tuple[str, bytes]:
+def _predicted(give: _Give) -> tuple[str, bytes]:
     from downslope.fitting import predict
 
-    return f"{stem}-predictions.csv", as_csv(predict(run, table))
+    return f"{give.stem}-predictions.csv", as_csv(predict(give.run, give.table))
 
 
-GIVEN: dict[str, Callable[[str, Any, Any], tuple[str, bytes]]] = {
-    "model": _zipped, "predictions": _predicted,
-    "table": lambda stem, table, run: (f"{stem}.csv", as_csv(table)),
+def _reported(give: _Give) -> tuple[str, bytes]:
+    from downslope.reporting import report_document
+
+    return f"{give.stem}-report.html", report_document([give.run], language=give.language)
+
+
+GIVEN: dict[str, Callable[[_Give], tuple[str, bytes]]] = {
+    "model": _zipped, "predictions": _predicted, "report": _reported,
+    "table": lambda give: (f"{give.stem}.csv", as_csv(give.table)),
 }  # fmt: skip
-"""What can be downloaded, and what makes its name and its bytes: of the table's name, the table and the run."""
+"""What can be downloaded, and what makes its name and its bytes."""
+
+
+def _problem(sentence: Sentence) -> Picture:
+    return Picture({"message": sentence, "said": both(sentence)})
 
 
 def _sentence(error: DownslopeError | MemoryError) -> Sentence:
