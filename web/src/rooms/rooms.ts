@@ -4,8 +4,12 @@ import type { Component } from "svelte";
 import type { State } from "../model/asking";
 import type { Model } from "../model/model";
 import { type Played, type Reader, Room } from "../state/room.svelte";
+import { RunningRoom } from "../state/running.svelte";
 import type { Settings } from "../state/settings.svelte";
 import type { Row } from "../state/tables";
+import Network from "./Network.svelte";
+import { frame, picture, sweepMap } from "./network/frames";
+import { PARTS } from "./network/looks";
 import OneWeight from "./OneWeight.svelte";
 import { oneWeight, twoWeights } from "./pictures";
 import TwoWeights from "./TwoWeights.svelte";
@@ -35,4 +39,10 @@ function instant<P extends Played>(
 export const kinds: Kind[] = [
   instant("one-weight", oneWeight, OneWeight),
   instant("two-weights", twoWeights, TwoWeights),
+  {
+    name: "network",
+    begin: (rows, model, state) =>
+      new RunningRoom("network", rows, model, { picture, frame, beside: sweepMap }, state, PARTS),
+    view: Network as unknown as View,
+  },
 ];

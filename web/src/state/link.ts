@@ -1,4 +1,4 @@
-/** Where a page is, and how its URL's fragment says so: `#room=one-weight&lang=zh&r=4`. */
+/** Where a page is, and how its URL's fragment says so: `#room=one-weight&lang=zh&r=4&hide=rule,steps`. */
 
 import type { State } from "../model/asking";
 import { defaults, type Row, read, writtenAs } from "./tables";
@@ -8,6 +8,10 @@ export interface Place {
   /** Empty where the page follows the browser. */
   lang: string;
   state: State;
+  /** The update of a running room. */
+  at?: number;
+  /** Settings and parts that are not shown. */
+  hide?: readonly string[];
 }
 
 type Tables = Record<string, Row[]>;
@@ -20,7 +24,9 @@ export function toFragment(place: Place, tables: Tables): string {
     const value = place.state[row.name];
     if (value !== undefined && value !== row.default) words.set(row.short, writtenAs(row, value));
   }
-  return `#${words}`;
+  if (place.at) words.set("at", String(place.at));
+  if (place.hide?.length) words.set("hide", place.hide.join(","));
+  return `#${words}`.replaceAll("%2C", ",");
 }
 
 /** Read a place; what is missing, unknown or outside its limits is taken at its default. */
@@ -35,5 +41,7 @@ export function fromFragment(fragment: string, tables: Tables, fallback: string)
     const value = text === null ? undefined : read(row, text);
     if (value !== undefined) state[row.name] = value;
   }
-  return { room, lang: words.get("lang") ?? "", state };
+  const at = Number(words.get("at") ?? "0");
+  const hide = (words.get("hide") ?? "").split(",").filter(Boolean);
+  return { room, lang: words.get("lang") ?? "", state, at: Number.isInteger(at) && at > 0 ? at : 0, hide };
 }

@@ -8,6 +8,8 @@ export abstract class Settings {
   readonly rows: Row[];
   state = $state.raw<State>({});
   problem = $state("");
+  /** Parts of the room, besides its settings and those of every room, that a lesson may do without. */
+  readonly parts: readonly string[] = [];
   private history = $state.raw<History<State>>(begin({}));
 
   constructor(name: string, rows: Row[], state: State) {
@@ -57,6 +59,14 @@ export abstract class Settings {
   redo(): void {
     this.turn(redo(this.history));
   }
+
+  /** The update at which a running room stands, which a link holds too. */
+  get at(): number {
+    return 0;
+  }
+
+  /** Go to an update once the room is begun. */
+  goTo(_update: number): void {}
 
   row(name: string): Row | undefined {
     return this.rows.find((each) => each.name === name);

@@ -2,6 +2,7 @@
 
 import { batches } from "./batches";
 import { joined } from "./joined";
+import { network } from "./network";
 import { run } from "./run";
 import { valleys } from "./valleys";
 import { yourdata } from "./yourdata";
@@ -243,5 +244,5 @@ const written = {
 
 /** The words of this file; those of an area stand in a file of its own, in both languages. */
 export type Written = typeof written;
-export const en = joined(written, run.en, batches.en, valleys.en, yourdata.en);
+export const en = joined(written, run.en, batches.en, valleys.en, yourdata.en, network.en);
 export type Words = typeof en;

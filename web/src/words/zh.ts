@@ -3,6 +3,7 @@
 import { batches } from "./batches";
 import type { Words, Written } from "./en";
 import { joined } from "./joined";
+import { network } from "./network";
 import { run } from "./run";
 import { valleys } from "./valleys";
 import { yourdata } from "./yourdata";
@@ -236,4 +237,4 @@ const written: Written = {
   },
 };
 
-export const zh: Words = joined(written, run.zh, batches.zh, valleys.zh, yourdata.zh);
+export const zh: Words = joined(written, run.zh, batches.zh, valleys.zh, yourdata.zh, network.zh);
