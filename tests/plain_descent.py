@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from downslope.data.blocks import Block, Examples
+from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.losses import Loss, poisson_offset
 from downslope.models.linear import Objective
 from downslope.steps import RuleState, soft_threshold, step
@@ -21,10 +21,12 @@ RELATIVE = {np.float32: 2e-4, np.float64: 1e-10}
 def table(
     *, rows: int = 137, numbers: int = 5, levels: tuple[int, ...] = (), dtype: Any = np.float64, classes: int = 0,
     weighted: bool = False, applied: bool = True, blocks: int = 1, dummies: bool = False, seed: int = 0,
+    sparse: int = 0, centred: bool = False,
 ) -> Examples:  # fmt: skip
     """Return examples with a target drawn from a linear model.
 
-    classes: 0 for a number, else that many. dummies: the features of levels are standardised too.
+    classes: 0 for a number, else that many. dummies: the features of levels are standardised too. sparse: columns
+    without their zeros; centred: with a centre and a scale to be folded in.
     """
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((rows, numbers))
@@ -43,14 +45,40 @@ def table(
         target = score + rng.standard_normal(rows)
     weights = rng.random(rows) + 0.2 if weighted else None
     edges = np.linspace(0, rows, blocks + 1).astype(int)
+    entries = sparse_rows(rows, sparse, dtype) if sparse else None
     cut = tuple(
-        Block(int(first), np.ascontiguousarray(stored[first:last]), np.ascontiguousarray(codes[first:last]))
+        Block(
+            int(first), np.ascontiguousarray(stored[first:last]), np.ascontiguousarray(codes[first:last]),
+            None if entries is None else entries.between(first, last),
+        )
         for first, last in pairwise(edges)
-    )
+    )  # fmt: skip
     m = int(sum(levels))
     level_scale = rng.random(m) + 1.0 if dummies else None
     level_offset = -rng.random(m) if dummies else None
-    return Examples(cut, m, target, weights, center, scale, applied, level_scale, level_offset)
+    sparse_center = rng.random(sparse) if centred else None
+    sparse_scale = rng.random(sparse) + 0.5 if centred else None
+    return Examples(
+        cut, m, target, weights, center, scale, applied, level_scale, level_offset, sparse, sparse_center, sparse_scale
+    )
+
+
+def sparse_rows(rows: int, columns: int, dtype: Any = np.float64, seed: int = 5) -> SparseRows:
+    """Return rows of a few entries each, some of none."""
+    rng = np.random.default_rng(seed)
+    there = rng.random((rows, columns)) < 0.3
+    starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
+    places = np.nonzero(there)[1].astype(np.int32)
+    return SparseRows(starts, places, rng.standard_normal(places.size).astype(dtype))
+
+
+def written_out(rows: SparseRows, columns: int) -> np.ndarray:
+    """Return sparse rows with their zeros, (n, columns) float64."""
+    whole = np.zeros((rows.rows, columns))
+    for i in range(rows.rows):
+        own = slice(rows.starts[i], rows.starts[i + 1])
+        whole[i, rows.places[own]] = rows.values[own]
+    return whole
 
 
 def dense(examples: Examples) -> np.ndarray:
@@ -64,7 +92,12 @@ def dense(examples: Examples) -> np.ndarray:
         onehot[np.arange(examples.rows), column] = 1.0
     if examples.level_scale is not None and examples.level_offset is not None:
         onehot = onehot * examples.level_scale + examples.level_offset
-    return np.hstack([numbers, onehot])
+    if not examples.sparse:
+        return np.hstack([numbers, onehot])
+    whole = np.vstack([written_out(each.sparse, examples.sparse) for each in examples if each.sparse is not None])
+    if examples.sparse_center is not None and examples.sparse_scale is not None:
+        whole = (whole - examples.sparse_center) / examples.sparse_scale
+    return np.hstack([numbers, onehot, whole])
 
 
 def shares(examples: Examples) -> np.ndarray:

@@ -42,6 +42,10 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "dummies": {"levels": (3, 4), "dummies": True, "weighted": True},
     "dummies in original units": {"levels": (3,), "dummies": True, "applied": False, "blocks": 2},
     "one row": {"rows": 1},
+    "sparse alone": {"numbers": 0, "sparse": 7},
+    "sparse beside numbers and codes": {"levels": (3,), "sparse": 6, "weighted": True, "blocks": 3},
+    "sparse, centred": {"sparse": 6, "centred": True, "weighted": True, "dummies": True, "levels": (3,)},
+    "sparse beside original units": {"sparse": 6, "centred": True, "applied": False, "blocks": 2},
 }
 
 
