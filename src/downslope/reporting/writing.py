@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from downslope.errors import OptionError
-from downslope.reporting.document import GENERATOR, document, title_of
+from downslope.reporting.one_file import GENERATOR, document, title_of
 from downslope.views.page import page_of
 from downslope.words import LANGUAGES, joined, say
 
