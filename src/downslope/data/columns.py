@@ -84,8 +84,11 @@ def parts_of(dtype: Any) -> tuple[str, ...]:
     return CLOCK_PARTS if types.is_time(dtype) else DAY_PARTS
 
 
-def numbers_of(column: Any, name: str) -> Numbers:
-    """Return a number or boolean column as Numbers; raises ColumnError on an infinity."""
+def numbers_of(column: Any, name: str, first: int = 0) -> Numbers:
+    """Return a number or boolean column as Numbers; raises ColumnError on an infinity.
+
+    first: rows of the table before those of this column, where it holds but some.
+    """
     missing = _nulls(column)
     types = arrow().types
     if types.is_interval(column.type):
@@ -99,7 +102,7 @@ def numbers_of(column: Any, name: str) -> Numbers:
     if types.is_duration(column.type):
         values = values / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
     if values.dtype.kind == "f":
-        missing = _with_nan(values, missing, name)
+        missing = _with_nan(values, missing, name, first)
     return Numbers(values, missing)
 
 
@@ -121,7 +124,7 @@ def _nulls(column: Any) -> NDArray[np.bool_] | None:
     return cast("NDArray[np.bool_]", compute().is_null(column).to_numpy()) if column.null_count else None
 
 
-def _with_nan(values: FloatArray, missing: NDArray[np.bool_] | None, name: str) -> NDArray[np.bool_] | None:
+def _with_nan(values: FloatArray, missing: NDArray[np.bool_] | None, name: str, first: int) -> NDArray[np.bool_] | None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum(dtype=np.float64)):  # one sum is cheaper than a test of each value
             return missing
@@ -132,7 +135,7 @@ def _with_nan(values: FloatArray, missing: NDArray[np.bool_] | None, name: str) 
             'column "{name}" is {infinity} in row {row}; replace it by a number or leave it empty',
             name=name,
             infinity=say("infinity") if values[row] > 0 else say("minus infinity"),
-            row=row + 1,
+            row=first + row + 1,
         )
         raise ColumnError(message)
     absent = np.isnan(values)

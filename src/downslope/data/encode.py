@@ -44,14 +44,17 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return list(pool.map(work, todo))
 
 
-def decode(column: Any, key: Key, kind: str) -> Numbers | Levels:
-    """Return a column, or a part of it, as NumPy arrays; raises ColumnError on an infinity."""
+def decode(column: Any, key: Key, kind: str, first: int = 0) -> Numbers | Levels:
+    """Return a column, or a part of it, as NumPy arrays; raises ColumnError on an infinity.
+
+    first: rows of the table before those of this column, where it holds but some.
+    """
     name, part = key
     if kind == "category":
         return levels_of(column)
     if part in CYCLES:
         return cycle_of(column, part)
-    return part_of(column, part) if part else numbers_of(column, name)
+    return part_of(column, part) if part else numbers_of(column, name, first)
 
 
 def source_key(feature: NumberFeature) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow
-from downslope.data.columns import Levels, kind_of, levels_of, numbers_of, text_names
+from downslope.data.columns import Levels, Numbers, kind_of, levels_of, numbers_of, text_names
 from downslope.data.objects import column_of
 from downslope.data.table import Table
 from downslope.errors import ColumnError, OptionError, SourceError, TargetError, WeightsError, quoted
@@ -49,6 +50,17 @@ def target_of(table: Table, spec: Spec, given: object | None) -> Target:
     if column.null_count == len(column):
         message = say('the target "{name}" is missing in every row; choose another target', name=name)
         raise TargetError(message)
+    target = (_classes if wants_classes(name, kind, spec) else _numbers)(column, name, kind, spec.loss)
+    if spec.class_weight is not None and not target.classes:
+        message = say(
+            'class-weight needs classes, but the target "{name}" is a number; leave class-weight out', name=name
+        )
+        raise OptionError(message)
+    return target
+
+
+def wants_classes(name: str, kind: str, spec: Spec) -> bool:
+    """Return whether a target of a kind is taken for classes; raises TargetError where it is of no use."""
     if kind not in ("number", "boolean", "category"):
         message = say(
             'the target "{name}" holds {kind} values; choose a column of numbers, text, or true and false',
@@ -56,14 +68,7 @@ def target_of(table: Table, spec: Spec, given: object | None) -> Target:
             kind=named(kind),
         )
         raise TargetError(message)
-    classes_wanted = spec.loss in CLASSIFICATION or (spec.loss == "auto" and kind != "number")
-    target = (_classes if classes_wanted else _numbers)(column, name, kind, spec.loss)
-    if spec.class_weight is not None and not target.classes:
-        message = say(
-            'class-weight needs classes, but the target "{name}" is a number; leave class-weight out', name=name
-        )
-        raise OptionError(message)
-    return target
+    return spec.loss in CLASSIFICATION or (spec.loss == "auto" and kind != "number")
 
 
 def _column(table: Table, spec: Spec, given: object | None) -> tuple[str, Any]:
@@ -111,7 +116,7 @@ def _classes(column: Any, name: str, kind: str, loss: str) -> Target:
         codes, names = _used(levels)
     else:
         codes, names = _number_classes(column, name, kind)
-    _check_classes(names, name)
+    check_classes(names, name)
     classes = tuple(sorted(names)) if kind == "category" else tuple(names)
     place = {each: index for index, each in enumerate(classes)}
     rank = np.array([*(place[each] for each in names), 0], dtype=np.float64)  # code -1 points at the end
@@ -136,7 +141,7 @@ def _kind(kind: str) -> str:
 
 def _number_classes(column: Any, name: str, kind: str) -> tuple[NDArray[np.int32], list[str]]:
     """Return codes into the distinct values, rising, and their names; -1 where missing."""
-    numbers = _finite(column, name)
+    numbers = finite(column, name)
     values, missing = numbers.values, numbers.missing
     present = slice(None) if missing is None else ~missing
     if kind == "boolean":  # a sort would take longer than all the rest
@@ -149,14 +154,16 @@ def _number_classes(column: Any, name: str, kind: str) -> tuple[NDArray[np.int32
     codes[present] = places
     if kind == "boolean":
         return codes, [("false", "true")[int(each)] for each in distinct]
-    return codes, [_number_name(each.item()) for each in distinct]
+    return codes, [number_name(each.item()) for each in distinct]
 
 
-def _number_name(value: float) -> str:
+def number_name(value: float) -> str:
+    """Return the name of a class that is a number."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 2**63 else repr(value)
 
 
-def _check_classes(names: list[str], name: str) -> None:
+def check_classes(names: Sequence[str], name: str) -> None:
+    """Raise TargetError unless there are classes, and few enough."""
     if len(names) < 2:
         always = names[0] if names else say("missing")
         message = say('the target "{name}" is constant, always {value}; choose another target', name=name, value=always)
@@ -172,15 +179,17 @@ def _check_classes(names: list[str], name: str) -> None:
         raise TargetError(message)
 
 
-def _finite(column: Any, name: str) -> Any:
+def finite(column: Any, name: str, first: int = 0) -> Numbers:
+    """Return the numbers of a target; raises TargetError on an infinity."""
     try:
-        return numbers_of(column, name)
+        return numbers_of(column, name, first)
     except ColumnError as error:
         message = say("the target {error}", error=error.sentence)
         raise TargetError(message) from None
 
 
-def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
+def check_kind(kind: str, name: str, loss: str) -> None:
+    """Raise TargetError where a loss for numbers was named for a text."""
     if kind == "category":
         message = say(
             'the target "{name}" is text, but the {loss} loss needs numbers; leave --loss out, or choose '
@@ -189,21 +198,31 @@ def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
             loss=named(loss),
         )
         raise TargetError(message)
-    numbers = _finite(column, name)
+
+
+def _numbers(column: Any, name: str, kind: str, loss: str) -> Target:
+    check_kind(kind, name, loss)
+    numbers = finite(column, name)
     values = numbers.values.astype(np.float64)
     present = None if numbers.missing is None else ~numbers.missing
     seen = values if present is None else values[present]
-    if seen.size == 0 or seen.min() == seen.max():
-        what = say("missing in every row") if seen.size == 0 else say("constant, always {value}", value=f"{seen[0]:g}")
-        message = say('the target "{name}" is {what}; choose another target', name=name, what=what)
-        raise TargetError(message)
+    check_varies(seen.size, seen.min() if seen.size else 0.0, seen.max() if seen.size else 0.0, name)
     if loss == "poisson":
-        _check_counts(values, present, name)
+        check_counts(values, present, name)
     shown = "boolean" if kind == "boolean" else "number"
     return Target(name, values, present, shown, (), "squared" if loss == "auto" else loss)
 
 
-def _check_counts(values: Vector, present: NDArray[np.bool_] | None, name: str) -> None:
+def check_varies(present: int, low: float, high: float, name: str) -> None:
+    """Raise TargetError where a target of numbers is missing or constant."""
+    if present == 0 or low == high:
+        what = say("missing in every row") if present == 0 else say("constant, always {value}", value=f"{low:g}")
+        message = say('the target "{name}" is {what}; choose another target', name=name, what=what)
+        raise TargetError(message)
+
+
+def check_counts(values: Vector, present: NDArray[np.bool_] | None, name: str, first: int = 0) -> None:
+    """Raise TargetError unless all values are counts."""
     wrong = (values < 0) | (values != np.floor(values))
     if present is not None:
         wrong &= present
@@ -215,7 +234,7 @@ def _check_counts(values: Vector, present: NDArray[np.bool_] | None, name: str) 
             "({value}); choose another loss, such as squared",
             name=name,
             what=what,
-            row=row + 1,
+            row=first + row + 1,
             value=f"{values[row]:g}",
         )
         raise TargetError(message)
@@ -230,17 +249,26 @@ def weights_of(table: Table, spec: Spec, given: object | None) -> Vector | None:
         column = table.column(name, say("weights column"))
     else:
         column = _array(given, name, table, WeightsError)
+    values = weight_values(column, name)
+    check_weights(values, name, say("row"))
+    return values
+
+
+def weight_values(column: Any, name: str, first: int = 0) -> Vector:
+    """Return the weights of some rows, of which ``first`` stand before them; raises WeightsError."""
     if kind_of(column.type) not in ("number", "boolean"):
         message = say('the weights "{name}" are not numbers; give a column of numbers that are not negative', name=name)
         raise WeightsError(message)
     try:
-        numbers = numbers_of(column, name)
+        numbers = numbers_of(column, name, first)
     except ColumnError as error:
         message = say("the weights {error}", error=error.sentence)
         raise WeightsError(message) from None
     if numbers.missing is not None:
         row = int(numbers.missing.argmax())
-        message = say('the weights "{name}" are missing in row {row}; give every row a weight', name=name, row=row + 1)
+        message = say(
+            'the weights "{name}" are missing in row {row}; give every row a weight', name=name, row=first + row + 1
+        )
         raise WeightsError(message)
     values = numbers.values.astype(np.float64)
     if (values < 0).any():
@@ -248,11 +276,10 @@ def weights_of(table: Table, spec: Spec, given: object | None) -> Vector | None:
         message = say(
             'the weights "{name}" are negative in row {row} ({value}); give weights of 0 or more',
             name=name,
-            row=row + 1,
+            row=first + row + 1,
             value=f"{values[row]:g}",
         )
         raise WeightsError(message)
-    check_weights(values, name, say("row"))
     return values
 
 
