@@ -112,7 +112,7 @@ def _widgets() -> dict[str, Any]:
 
         def __init__(self, table: Any, name: str, **begin: Any) -> None:
             super().__init__(**begin)
-            self._session = _session(self.send, table, name)
+            self._session = _session(lambda content, buffers: self.send(content, buffers), table, name)
             self.on_msg(lambda _, content, buffers: self._session.receive(content, [bytes(each) for each in buffers]))
 
         def close(self) -> None:
