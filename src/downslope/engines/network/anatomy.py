@@ -105,9 +105,8 @@ def not_finite(rest: Tree, loss: Loss, l2: float, state: State, data: Data, rows
         return say("the loss of finite scores is not a number")
     for path, leaf in reversed(jax.tree_util.tree_flatten_with_path(gradient)[0]):
         if not bool(jnp.isfinite(leaf).all()):
-            return say(
-                "the gradient of layer {path} is not finite", path=".".join(str(_key(each)) for each in path[:-1])
-            )
+            layer = ".".join(str(_key(each)) for each in path[:-1])
+            return say("the gradient of layer {layer} is not finite", layer=layer)
     return None
 
 

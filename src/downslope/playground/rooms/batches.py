@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope import words
 from downslope.data.batches import order
 from downslope.errors import InputError
 from downslope.losses import make_loss
@@ -63,7 +64,7 @@ class Batches:
     noise: float = number(1.0, 0.0, 10.0, "z")
     seed: int = whole(0, 0, SEEDS, "s")
     batch: int = whole(10, 1, 1000, "b", log=True)
-    epochs: int = whole(10, 1, 50, "n")
+    passes: int = whole(10, 1, 50, "n")
     rate: float = number(0.05, 1e-5, 10.0, "r", log=True)
     start_x: float = number(-2.0, -100.0, 100.0, "x")
     start_y: float = number(-2.0, -100.0, 100.0, "y")
@@ -103,7 +104,7 @@ class Line:
     @cached_property
     def box(self) -> tuple[tuple[float, float], ...]:
         """The box that is shown: a square about the best line."""
-        half = 2.0 * AROUND * max(1.0, float(np.abs(self.best).max()))
+        half = 1.5 * AROUND * max(1.0, float(np.abs(self.best).max()))
         return tuple((float(each - half), float(each + half)) for each in self.best)
 
     @cached_property
@@ -159,7 +160,7 @@ def _line(settings: Batches) -> Line:
     if settings.source == "line":
         return _drawn(settings.examples, settings.noise, settings.seed)
     if settings.source == "data" and not settings.data.strip():
-        message = "type or paste two columns first: x and y in each row"
+        message = words.say("type or paste two columns first: x and y in each row")
         raise InputError(message)
     return _given(settings.data if settings.source == "data" else "")
 
@@ -228,9 +229,9 @@ def _way(settings: Batches, line: Line, name: str, batch: int) -> Way:
     """Go down by the engine's steps, in pieces of so many updates that their places make a path."""
     rows = line.table.shape[0]
     an_epoch = rows // batch
-    updates = an_epoch * settings.epochs
+    updates = an_epoch * settings.passes
     stride = 1 << max(0, math.ceil(math.log2(updates / MOMENTS)))
-    steps = _Steps(line.table, _read(rows, settings.seed, settings.epochs)[:, : an_epoch * batch].ravel())
+    steps = _Steps(line.table, _read(rows, settings.seed, settings.passes)[:, : an_epoch * batch].ravel())
     weights = np.array([settings.start_x, settings.start_y])
     rates = np.full(stride, settings.rate)
     moments = [*range(0, updates, stride), updates]
@@ -340,7 +341,7 @@ def code(settings: Batches, rows: int) -> str:
         + "for name, size in sizes.items():\n"
         + f"    found = ds.minimize(loss, np.array({start}), (x, y), method=\"mini-batch\", batch_size=size,\n"
         + f'                        rule="plain", learning_rate={settings.rate!r}, schedule="constant",\n'
-        + f"                        epochs={settings.epochs}, seed={settings.seed}, precision=\"float64\")\n"
+        + f"                        epochs={settings.passes}, seed={settings.seed}, precision=\"float64\")\n"
         + "    print(name, found.updates, found.params, found.value)\n"
     )  # fmt: skip
 

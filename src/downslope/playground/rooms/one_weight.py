@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from downslope import words
 from downslope.errors import OptionError
 from downslope.models.surface import Surface, surface_of
 from downslope.playground.rooms.cars import slope_surface
@@ -90,7 +91,10 @@ def _typed(expression: str) -> Surface:
 
     surface = expression_surface(expression)
     if len(surface.variables) != 1:
-        message = f"this room has one weight, but the expression has {', '.join(surface.variables)}; use x alone"
+        message = words.say(
+            "this room has one weight, but the expression has {variables}; use x alone",
+            variables=", ".join(surface.variables),
+        )
         raise OptionError(message)
     return surface
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from downslope import words
 from downslope.errors import InputError, OptionError, nearest
 from downslope.models.surface import Surface, surface_of
 from downslope.playground.rooms.cars import CARS, DATA_LOSSES, columns, line_surface
@@ -106,11 +107,15 @@ def racers_of(rules: str, rate: float) -> list[tuple[str, float]]:
     for part in filter(None, (each.strip() for each in rules.split(","))):
         name, _, own = part.partition("@")
         if name not in RULES + NETWORK_RULES:
-            message = f'there is no rule called "{name[:40]}"{nearest(name, RULES + NETWORK_RULES)}'
+            message = words.say(
+                'there is no rule called "{name}"{nearest}',
+                name=name[:40],
+                nearest=nearest(name, RULES + NETWORK_RULES),
+            )
             raise OptionError(message)
         found[name] = _rate(part, own) if own else rate
     if not 1 <= len(found) <= RACERS:
-        message = f"name one to {RACERS} rules, with commas between them, such as plain,momentum"
+        message = words.say("name one to {most} rules, with commas between them, such as plain,momentum", most=RACERS)
         raise OptionError(message)
     return list(found.items())
 
@@ -121,7 +126,7 @@ def _rate(part: str, own: str) -> float:
     except ValueError:
         rate = math.nan
     if not 0 < rate <= 1e4:
-        message = f'the rate in "{part[:40]}" must be a number above 0 and at most 10000'
+        message = words.say('the rate in "{part}" must be a number above 0 and at most 10000', part=part[:40])
         raise OptionError(message)
     return rate
 
@@ -138,7 +143,7 @@ def _data(settings: TwoWeights) -> str:
     if settings.surface == "cars":
         return ""
     if not settings.data.strip():
-        message = "type or paste two columns first: x and y in each row"
+        message = words.say("type or paste two columns first: x and y in each row")
         raise InputError(message)
     return settings.data
 
@@ -149,7 +154,10 @@ def typed_surface(expression: str) -> Surface:
 
     surface = expression_surface(expression)
     if len(surface.variables) != 2:
-        message = f"this room has two weights, but the expression has {', '.join(surface.variables)}; use x and y"
+        message = words.say(
+            "this room has two weights, but the expression has {variables}; use x and y",
+            variables=", ".join(surface.variables),
+        )
         raise OptionError(message)
     return surface
 
