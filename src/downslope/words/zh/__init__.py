@@ -1,9 +1,24 @@
-"""Simplified Chinese: every sentence of the engine by its English template, in the words of README.zh-CN.md."""
+"""Simplified Chinese: every sentence of the engine by its English template, in the words of README.zh-CN.md.
+
+Figures stand apart from Chinese by a space, names and other Chinese do not. A sentence ends as its English does, so
+that the places where sentences are put together need to know one language only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from downslope.words.zh.figures import FIGURES
+from downslope.words.zh.asking import EXPRESSIONS, MODELS, SETTINGS
+from downslope.words.zh.choices import CHOICES
+from downslope.words.zh.data import COLUMNS, HOLDOUT, SOURCES, TARGETS
+from downslope.words.zh.diagnosis import DATA, DESCENT, SCORES, SLOPE
+from downslope.words.zh.endings import DIVERGENCE, STOP_POINTS, SURFACES, VERDICTS
+from downslope.words.zh.figures import FIGURES, NAMES
+from downslope.words.zh.networks import NETWORKS
+from downslope.words.zh.playground import PLAYGROUND, REPORTS
 
-SENTENCES: Mapping[str, str] = {**FIGURES}
+PARTS: tuple[Mapping[str, str], ...] = (
+    FIGURES, NAMES, DESCENT, SLOPE, DATA, SCORES, NETWORKS, CHOICES, VERDICTS, DIVERGENCE, STOP_POINTS, SURFACES,
+    COLUMNS, TARGETS, HOLDOUT, SOURCES, SETTINGS, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
+)  # fmt: skip
+SENTENCES: Mapping[str, str] = {template: words for part in PARTS for template, words in part.items()}

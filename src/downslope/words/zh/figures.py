@@ -1,4 +1,4 @@
-"""Numbers, spans of time, and counts with their nouns."""
+"""Numbers, spans of time, counts with their nouns, lists, and the names of options that have a word of their own."""
 
 from __future__ import annotations
 
@@ -8,4 +8,89 @@ FIGURES = {
     "minus infinite": "负无穷大",
     "{minutes} min {seconds} s": "{minutes} 分 {seconds} 秒",
     "{hours} h": "{hours} 小时",
+    "{count} row": "{count} 行",
+    "{count} training row": "{count} 个训练行",
+    "{count} held-out row": "{count} 个留出行",
+    "{count} example": "{count} 个样本",
+    "{count} pass": "{count} 遍数据",
+    "{count} passes": "{count} 遍数据",
+    "{count} more pass": "还需要 {count} 遍数据",
+    "{count} update": "{count} 次更新",
+    "{count} look": "{count} 次测量",
+    "{count} time": "{count} 次",
+    "{count} batch": "{count} 个批次",
+    "{count} number": "{count} 个数",
+    "{count} step": "{count} 步",
+    "{count} training": "{count} 次训练",
+    "{count} seed": "{count} 个随机种子",
+    # lists
+    ", ": "、",
+    "; ": "；",
+    " and": "且",
+    ": {names}": "：{names}",
+    ": {names} and others": "：{names} 等",
+    '"{name}"': "“{name}”",
+    "{names} and {last}": "{names}和{last}",
+    "{names} and {more} more": "{names}以及另外 {more} 个",
+    "{names} or {last}": "{names}或{last}",
+    "; nearest: {names}": "；最接近的有：{names}",
+    "; there are: {names}": "；可选的有：{names}",
+    "; there are: {names} and {more} more": "；可选的有：{names}以及另外 {more} 个",
+    # scores
+    "mean loss": "平均损失",
+    "accuracy": "准确率",
+    "balanced accuracy": "平衡准确率",
+    "area under ROC": "ROC 曲线下面积",
+    "log loss": "对数损失",
+    "mean deviance": "平均偏差",
+    "R²": "R²",
+    "mean squared error": "均方误差",
+    "root mean squared error": "均方根误差",
+    "mean absolute error": "平均绝对误差",
 }
+
+NAMES = {
+    # scores, by their short names
+    "auc": "AUC",
+    "r2": "R²",
+    # how far a gap can be trusted
+    "certified": "已证明",
+    "estimated": "估计",
+    # losses
+    "squared": "平方",
+    "absolute": "绝对值",
+    "huber": "Huber ",
+    "quantile": "分位数",
+    "poisson": "泊松",
+    "log": "对数",
+    "softmax": " softmax ",
+    "hinge": "合页",
+    "squared-hinge": "平方合页",
+    # rules
+    "plain": "普通下降",
+    "momentum": "动量法",
+    "nesterov": "Nesterov",
+    "adagrad": "AdaGrad",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "lion": "Lion",
+    "prodigy": "Prodigy",
+    "schedule-free": "Schedule-free",
+    # kinds of columns, and the parts of dates and times
+    "number": "数值",
+    "boolean": "是或否",
+    "category": "类别",
+    "date": "日期",
+    "time": "时间",
+    "nested": "嵌套",
+    "binary": "二进制",
+    "null": "空",
+    "year": "年",
+    "month": "月",
+    "day": "日",
+    "weekday": "星期",
+    "hour": "小时",
+    "minute": "分钟",
+}
+"""What ``named`` says: a name that is not here is the same in every language."""
