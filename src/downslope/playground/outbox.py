@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 
+from downslope.playground.crew import Bell
 from downslope.playground.wire import Message
 
 NEWEST = ("picture", "frame", "clock", "progress", "sweep")
@@ -17,9 +18,9 @@ KEPT = 32
 class Outbox:
     """Filled from any thread, emptied by the event loop; holds no more than a message of each kind and ``KEPT``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the loop that sends."""
-        self._loop = loop
+    def __init__(self, bell: Bell) -> None:
+        """Take the bell of the loop that sends."""
+        self._bell = bell
         self._lock = threading.Lock()
         self._newest: dict[str, bytes] = {}
         self._others: deque[bytes] = deque(maxlen=KEPT)
@@ -40,8 +41,8 @@ class Outbox:
             else:
                 self._others.append(frame)
             wake, self._woken = not self._woken, True
-        if wake and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._filled.set)
+        if wake:
+            self._bell.call(self._filled.set)
 
     async def take(self) -> bytes:
         """Return the next message once there is one."""

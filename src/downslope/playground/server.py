@@ -8,14 +8,14 @@ neither a slow page nor a fast one costs memory, or another page its turn.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from downslope.playground.crew import Bell, Crew
 from downslope.playground.gate import Gate
 from downslope.playground.inbox import FloodError, Inbox
 from downslope.playground.limits import MESSAGE_BYTES, SESSIONS
@@ -35,6 +35,8 @@ MALFORMED, REFUSED, LATER = 1007, 1008, 1013
 """Why a line is closed: a frame that is no message; too many messages; too many pages."""
 PING_SECONDS = 20.0
 """Seconds between two looks whether a silent page is still there."""
+THREADS = 8
+"""Threads that answer pages at most: so many may take long at once and leave the others to theirs."""
 TURN_SECONDS = 5e-4
 """How long a thread may keep the interpreter to itself while the loop has bytes to move."""
 Begin = Callable[[Callable[[Message, list[bytes]], None]], Session]
@@ -48,7 +50,8 @@ class Playground:
         """Take who may come in, and how a session begins."""
         self.gate, self._begin = gate, begin
         self.sessions: set[Session] = set()
-        self._threads = ThreadPoolExecutor((os.cpu_count() or 1) + 2, "playground")
+        self._crew = Crew(THREADS)
+        self._bell: Bell | None = None
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -69,7 +72,7 @@ class Playground:
         """Free every session and thread."""
         for session in list(self.sessions):
             session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._crew.close()
 
     async def _page(self, request: Request) -> Response:
         from starlette.responses import HTMLResponse, PlainTextResponse
@@ -98,12 +101,15 @@ class Playground:
         await self._serve(websocket)
 
     async def _serve(self, websocket: WebSocket) -> None:
-        outbox, inbox = Outbox(asyncio.get_running_loop()), Inbox()
+        if self._bell is None:
+            self._bell = Bell(asyncio.get_running_loop())
+        bell = self._bell
+        outbox, inbox = Outbox(bell), Inbox()
         session = self._begin(lambda content, buffers: outbox.put(content, pack(content, buffers)))
         self.sessions.add(session)
         tasks = [
             asyncio.create_task(each)
-            for each in (_listen(websocket, inbox), self._answer(session, inbox), _speak(websocket, outbox))
+            for each in (_listen(websocket, inbox), self._answer(session, inbox, bell), _speak(websocket, outbox))
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -114,11 +120,9 @@ class Playground:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _answer(self, session: Session, inbox: Inbox) -> None:
-        loop = asyncio.get_running_loop()
+    async def _answer(self, session: Session, inbox: Inbox, bell: Bell) -> None:
         while True:
-            content, buffers = await inbox.take()
-            await loop.run_in_executor(self._threads, session.receive, content, buffers)
+            await self._crew.run(bell, partial(session.receive, *await inbox.take()))
 
 
 async def _listen(websocket: WebSocket, inbox: Inbox) -> None:
