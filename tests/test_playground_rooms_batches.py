@@ -16,7 +16,7 @@ OWN = "1 2.5; 2 3; 3.5 5; 4 4; 7 9.25"
 
 
 def test_twenty_epochs_over_a_thousand_examples_as_published() -> None:
-    picture = draw(Batches(examples=1000, epochs=20, batch=100, rate=0.01))
+    picture = draw(Batches(examples=1000, passes=20, batch=100, rate=0.01))
     assert {each["name"]: each["updates"] for each in picture.values["ways"]} == {
         "full": 20,
         "mini": 200,
@@ -31,7 +31,7 @@ def test_twenty_epochs_over_a_thousand_examples_as_published() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_ways_are_those_of_plain_descent(source: str) -> None:
-    settings = Batches(source=source, data=OWN, examples=30, batch=3, epochs=2, rate=0.05, seed=4)
+    settings = Batches(source=source, data=OWN, examples=30, batch=3, passes=2, rate=0.05, seed=4)
     picture = draw(settings)
     x, y = picture.arrays["table"].T
     rows = x.size
@@ -77,7 +77,7 @@ def test_the_cloud_moves_with_the_way() -> None:
 
 
 def test_above_the_limit_all_data_diverge() -> None:
-    picture = draw(Batches(rate=1.2, epochs=50))
+    picture = draw(Batches(rate=1.2, passes=50))
     assert picture.values["limit"] == pytest.approx(1.0)  # of a standardised x the Hessian is 2 I
     assert picture.values["ways"][0]["verdict"] == "diverged"
     assert picture.values["say"][0]["say"] == "way-diverged"
@@ -91,7 +91,7 @@ def test_seconds_grow_with_the_batch() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_python_it_gives_goes_the_same_ways(source: str, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = draw(Batches(source=source, data=OWN, examples=40, batch=3, epochs=2, seed=5, noise=0.5))
+    picture = draw(Batches(source=source, data=OWN, examples=40, batch=3, passes=2, seed=5, noise=0.5))
     exec(picture.values["code"], {})
     told = [line.split() for line in capsys.readouterr().out.splitlines()]
     ways = picture.values["ways"]
@@ -132,7 +132,7 @@ def test_own_data_must_be_there() -> None:
 def test_every_setting_is_dragged_without_compiling() -> None:
     draw(Batches())
     times: list[float] = []
-    for changed in (Batches(batch=17), Batches(noise=1.5), Batches(epochs=33), Batches(examples=211), Batches(seed=9)):
+    for changed in (Batches(batch=17), Batches(noise=1.5), Batches(passes=33), Batches(examples=211), Batches(seed=9)):
         began = time.perf_counter()
         draw(changed).packed()
         times.append(time.perf_counter() - began)

@@ -3,16 +3,20 @@
 import type { Component } from "svelte";
 import type { State } from "../model/asking";
 import type { Model } from "../model/model";
-import { type Played, type Reader, Room } from "../state/room.svelte";
+import { type Manner, type Played, type Reader, Room } from "../state/room.svelte";
 import { RunningRoom } from "../state/running.svelte";
 import type { Settings } from "../state/settings.svelte";
 import type { Row } from "../state/tables";
+import Batches from "./Batches.svelte";
+import { batches } from "./batches";
 import Network from "./Network.svelte";
 import { frame, picture, sweepMap } from "./network/frames";
 import { PARTS } from "./network/looks";
 import OneWeight from "./OneWeight.svelte";
 import { oneWeight, twoWeights } from "./pictures";
 import TwoWeights from "./TwoWeights.svelte";
+import Valleys from "./Valleys.svelte";
+import { rough, valleys } from "./valleys";
 
 type View = Component<{ room: Settings; link?: (() => string) | undefined }>;
 
@@ -28,10 +32,11 @@ function instant<P extends Played>(
   name: string,
   read: Reader<P>,
   view: Component<{ room: Room<P>; link?: (() => string) | undefined }>,
+  manner?: Manner,
 ): Kind {
   return {
     name,
-    begin: (rows, model, state) => new Room<P>(name, rows, model, read, state),
+    begin: (rows, model, state) => new Room<P>(name, rows, model, read, state, manner),
     view: view as unknown as View,
   };
 }
@@ -39,6 +44,8 @@ function instant<P extends Played>(
 export const kinds: Kind[] = [
   instant("one-weight", oneWeight, OneWeight),
   instant("two-weights", twoWeights, TwoWeights),
+  instant("batches", batches, Batches, { speed: 10 }),
+  instant("valleys", valleys, Valleys, { speed: 10, rough }),
   {
     name: "network",
     begin: (rows, model, state) =>

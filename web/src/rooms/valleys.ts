@@ -195,6 +195,13 @@ export const SHOWN: Record<string, State> = {
   expression: { rate: 0.05, start_x: 2.3, start_y: 0.2, steps: 300 },
 };
 
+/** Starts that are drawn while a drag goes on; the rest follow at its end. */
+const AT_ONCE = 2000;
+
+export function rough(state: State): State {
+  return (state.starts as number) > AT_ONCE ? { ...state, starts: AT_ONCE } : state;
+}
+
 /** What is worth trying, by the key of its words: each is a whole state, so that it begins from the defaults. */
 export const TRIES: Record<string, State> = {
   try_small: { surface: "expression", ...SHOWN.expression },

@@ -17,6 +17,12 @@ export interface Played {
 
 export type Reader<P> = (answer: Answer, buffers: DataView[], before: P | undefined) => P;
 
+/** How a room differs from others. speed: steps a second at first. rough: settings for a picture that comes at once. */
+export interface Manner {
+  speed?: number;
+  rough?(state: State): State;
+}
+
 /** An instant room on the page: its settings, the newest picture of them, its clock, and a kept run. */
 export class Room<P extends Played = Played> extends Settings {
   readonly clock = new Clock();
@@ -26,15 +32,29 @@ export class Room<P extends Played = Played> extends Settings {
   kept = $state.raw<{ picture: P; state: State } | undefined>();
   private readonly asking: Asking;
   private readonly reader: Reader<P>;
+  private readonly rough: (state: State) => State;
 
-  constructor(name: string, rows: Row[], model: Model, reader: Reader<P>, state: State) {
+  constructor(name: string, rows: Row[], model: Model, reader: Reader<P>, state: State, manner: Manner = {}) {
     super(name, rows, state);
     this.reader = reader;
+    this.rough = manner.rough ?? ((whole) => whole);
+    this.clock.speed = manner.speed ?? this.clock.speed;
     this.asking = new Asking(model, name, (answer, buffers, asked) => this.receive(answer, buffers, asked));
   }
 
   open(): void {
     this.asking.again(this.state);
+  }
+
+  /** Change settings; while a drag goes on, what is drawn may be rough. */
+  override set(changes: State): void {
+    this.state = { ...this.state, ...changes };
+    this.asking.ask(this.rough(this.state));
+  }
+
+  override settle(): void {
+    super.settle();
+    if (this.rough(this.state) !== this.state) this.ask();
   }
 
   leave(): void {

@@ -49,6 +49,8 @@ CROWDS = 16
 """Crowds and rows of rates that are kept: a drag of one's own start leaves the crowd, one of the rate the row."""
 SAME, LEVEL_FLOOR = 1e-3, 1e-6
 """Minima within this share of the box are one; so are level ones whose losses differ by this share of the spread."""
+ROUNDING = 1e-12
+"""A place nearer to zero than this share of the box is zero."""
 RATES = (1e-6, 100.0)
 """The least and the largest learning rate."""
 TOLD = 300
@@ -83,7 +85,7 @@ def draw(settings: Valleys) -> Picture:
     values: dict[str, Any] = {
         "box": [list(each) for each in ground.surface.box], "axes": list(ground.surface.variables),
         "formula": ground.surface.formula, "teaches": ground.surface.teaches, "starts": settings.starts,
-        "minima": [_minimum(each) for each in known.minima], "elsewhere": dict(crowd.gathered.elsewhere),
+        "minima": [_minimum(each, ground) for each in known.minima], "elsewhere": dict(crowd.gathered.elsewhere),
         "steepest": steepest, "way": way.told(), "steps_say": way.step_sentences(),
         "say": [*way.sentences(), *_starts_sentences(ground, crowd.gathered), *_hold(settings, ground)],
         "code": code(settings, ground),
@@ -210,9 +212,10 @@ def _row_gathered(settings: Valleys, rates: tuple[float, ...], spread: float) ->
     return _gathered(settings, ground, _descend(settings, ground, starts, each), each, spread)
 
 
-def _minimum(basin: Basin) -> dict[str, JsonValue]:
+def _minimum(basin: Basin, ground: Ground) -> dict[str, JsonValue]:
+    x, y = np.where(np.abs(basin.point) < ROUNDING * ground.extent, 0.0, basin.point).tolist()
     return {
-        "x": float(basin.point[0]), "y": float(basin.point[1]), "loss": basin.value, "share": basin.share,
+        "x": x, "y": y, "loss": basin.value, "share": basin.share,
         "starts": basin.starts, "updates": basin.updates, "lowest": basin.lowest, "kind": basin.stop.value,
     }  # fmt: skip
 
