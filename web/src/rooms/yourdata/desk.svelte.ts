@@ -4,6 +4,8 @@ import { readPage, type Trained } from "../../run/reading";
 import { Settings } from "../../state/settings.svelte";
 import type { Row } from "../../state/tables";
 import { save } from "../../views/exporting";
+import type { Spoken } from "../../words/spoken";
+import type { Language } from "../../words/words";
 import { BEGUN, type Live, readProgress, type Table } from "./reading";
 
 /** Longest piece of an upload that the engine takes (`playground/limits.py`). */
@@ -13,6 +15,10 @@ export type Saved = (typeof SAVED)[number];
 
 /** What rows are called that were pasted. */
 export const PASTED = "pasted.csv";
+
+function saidOf(answer: Answer): Spoken {
+  return (answer.said ?? answer.message ?? "") as Spoken;
+}
 
 interface Coming {
   file: Blob;
@@ -29,12 +35,16 @@ export class Desk extends Settings {
   fitting = $state(false);
   stopping = $state(false);
   live = $state.raw<Live>(BEGUN);
+  /** When the fit began, in milliseconds of this page. */
+  began = 0;
   page = $state.raw<Trained | undefined>();
   /** The settings that `page` was fitted by. */
   fitted = $state.raw<State>({});
   kept = $state.raw<{ page: Trained; state: State } | undefined>();
   /** What is being made for saving. */
   saving = $state<Saved | "">("");
+  /** What the engine says is wrong. */
+  wrong = $state.raw<Spoken>("");
   /** What went wrong on this side: the engine began anew without the table, or the browser cannot read the file. */
   notice = $state.raw<{ key: "gone" | "unreadable"; name: string } | undefined>();
   code = $state("");
@@ -83,7 +93,7 @@ export class Desk extends Settings {
 
   /** Send a file, or pasted text as one, piece by piece; each piece waits until the one before has come. */
   async bring(file: Blob, name: string): Promise<void> {
-    this.problem = "";
+    this.wrong = "";
     this.notice = undefined;
     this.upload = { file, name, at: 0, id: -1 };
     await this.sendPiece();
@@ -91,10 +101,11 @@ export class Desk extends Settings {
 
   fit(): void {
     if (!this.ready || this.fitting) return;
-    this.problem = "";
+    this.wrong = "";
     this.fitting = true;
     this.stopping = false;
     this.live = BEGUN;
+    this.began = performance.now();
     this.page = undefined;
     this.asked = this.state;
     this.fitId = this.tell("fit", { state: this.state });
@@ -105,9 +116,11 @@ export class Desk extends Settings {
     this.tell("stop");
   }
 
-  save(what: Saved): void {
+  /** Ask for a file; a report begins in a language, and can be read in the other. */
+  save(what: Saved, language: Language): void {
     this.saving = what;
-    this.saveId = this.tell("download", { what });
+    this.wrong = "";
+    this.saveId = this.tell("download", { what, language });
   }
 
   keep(): void {
@@ -150,11 +163,11 @@ export class Desk extends Settings {
   /** The answer to new settings, or to the opening of the room, which tells what is there. */
   private receive(answer: Answer): void {
     if (answer.is === "error") {
-      this.problem = String(answer.message ?? "");
+      this.wrong = saidOf(answer);
       return;
     }
     if (answer.is !== "picture") return;
-    this.problem = "";
+    this.wrong = "";
     this.code = String(answer.code ?? "");
     this.command = String(answer.command ?? "");
     this.stand((answer.table ?? undefined) as Table | undefined, answer.fitting === true);
@@ -191,7 +204,7 @@ export class Desk extends Settings {
       this.ask();
     } else if (answer.is === "error") {
       this.upload = this.coming = undefined;
-      this.problem = String(answer.message ?? "");
+      this.wrong = saidOf(answer);
     }
   }
 
@@ -204,14 +217,14 @@ export class Desk extends Settings {
       this.page = readPage(answer, buffers) as Trained;
     } else if (answer.is === "error") {
       this.fitting = this.stopping = false;
-      this.problem = String(answer.message ?? "");
+      this.wrong = saidOf(answer);
     }
   }
 
   private hearFile(answer: Answer, buffers: DataView[]): void {
     this.saving = "";
     const [whole] = buffers;
-    if (answer.is === "error") this.problem = String(answer.message ?? "");
+    if (answer.is === "error") this.wrong = saidOf(answer);
     else if (answer.is === "file" && whole) save(new Blob([whole as BlobPart]), String(answer.name));
   }
 }
