@@ -21,7 +21,9 @@ from downslope.playground.rooms import Kept, Room, rooms
 from downslope.playground.rooms.pair import Pair
 from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import settings_from
+from downslope.records.figures import count
 from downslope.types import JsonValue
+from downslope.words import Sentence, both, say
 
 Send = Callable[[dict[str, JsonValue], list[bytes]], None]
 MOST_ID = 2**53
@@ -49,12 +51,14 @@ class Session:
         try:
             self._answer(content, buffers)
         except DownslopeError as error:
-            self._tell_error(room, number, str(error))
+            self._tell_error(room, number, error.sentence)
         except MemoryError:
-            self._tell_error(room, number, "this does not fit in memory; ask for less")
+            self._tell_error(room, number, say("this does not fit in memory; ask for less"))
         except Exception as error:
             logging.getLogger("downslope.playground").exception("a message could not be answered")
-            self._tell_error(room, number, f"this should not happen ({type(error).__name__}); please report it")
+            self._tell_error(
+                room, number, say("this should not happen ({name}); please report it", name=type(error).__name__)
+            )
 
     def close(self) -> None:
         """Free all that the session holds; what comes after is not answered."""
@@ -66,16 +70,20 @@ class Session:
         asked: dict[str, Callable[[dict[str, JsonValue]], None]] = {
             "open": self._open, "set": self._set, "play": self._play, "pause": self._pause, "step": self._step,
             "back": self._back, "reset": self._reset, "seek": self._seek, "close": self._close,
-            "sweep": self._sweep, "stop": lambda told: self._stop(told, buffers),
+            "sweep": self._sweep, "replay": self._replay, "stop": lambda told: self._stop(told, buffers),
             **dict.fromkeys(("upload", "fit", "download"), lambda told: self._hand_over(told, buffers)),
         }  # fmt: skip
         name = content.get("do")
         if not isinstance(name, str) or name not in asked:
-            message = f"there is nothing to do that is called {str(name)[:40]!r}{nearest(str(name)[:40], asked)}"
+            message = say(
+                "there is nothing to do that is called {name}{nearest}",
+                name=repr(str(name)[:40]),
+                nearest=nearest(str(name)[:40], asked),
+            )
             raise InputError(message)
         number = content.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MOST_ID:
-            message = "a message needs an id, a whole number"
+            message = say("a message needs an id, a whole number")
             raise InputError(message)
         asked[name](content)
 
@@ -83,7 +91,11 @@ class Session:
         found = rooms()
         name = content.get("room")
         if not isinstance(name, str) or name not in found:
-            message = f"there is no room called {str(name)[:40]!r}{nearest(str(name)[:40], found)}"
+            message = say(
+                "there is no room called {name}{nearest}",
+                name=repr(str(name)[:40]),
+                nearest=nearest(str(name)[:40], found),
+            )
             raise InputError(message)
         self._show(found[name], content)
 
@@ -130,7 +142,7 @@ class Session:
         room, clock, number = self._here(content), self._clock_of(content), cast("int", content["id"])
         updates = _count(content, "updates")
         if updates > SWEEP_UPDATES:
-            message = f"updates of a map must be at most {SWEEP_UPDATES:,}"
+            message = say("updates of a map must be at most {most}", most=count(SWEEP_UPDATES))
             raise InputError(message)
         self._stop_beside()
         self._beside = Beside(
@@ -166,27 +178,27 @@ class Session:
     def _hand_over(self, content: dict[str, JsonValue], buffers: list[bytes]) -> None:
         room = self._here(content)
         if room.keep is None or self._kept is None:
-            message = f"the room {room.name} takes no table"
+            message = say("the room {name} takes no table", name=room.name)
             raise InputError(message)
         self._kept.receive(content, buffers)
 
     def _here(self, content: dict[str, JsonValue]) -> Room:
         if self._room is None or content.get("room") != self._room.name:
-            message = "that room is not open; open it first"
+            message = say("that room is not open; open it first")
             raise InputError(message)
         return self._room
 
     def _clock_of(self, content: dict[str, JsonValue]) -> Clock:
         room = self._here(content)
         if self._clock is None:
-            message = f"the room {room.name} has no clock here: its picture holds the whole way"
+            message = say("the room {name} has no clock here: its picture holds the whole way", name=room.name)
             raise InputError(message)
         return self._clock
 
     def _play(self, content: dict[str, JsonValue]) -> None:
         speed = content.get("speed", 60.0)
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not speed > 0 or math.isinf(speed):
-            message = "speed must be a number of updates a second above 0"
+            message = say("speed must be a number of updates a second above 0")
             raise InputError(message)
         self._clock_of(content).play(float(speed))
 
@@ -206,6 +218,18 @@ class Session:
 
     def _seek(self, content: dict[str, JsonValue]) -> None:
         self._clock_of(content).go(_count(content, "update", 0))
+
+    def _replay(self, content: dict[str, JsonValue]) -> None:
+        """Send a room as a page that needs no session; what is shown here goes on."""
+        from downslope.playground.replay import replay_page
+
+        found = rooms()
+        if content.get("room") not in found:
+            message = say("there is no such room to keep as a page")
+            raise InputError(message)
+        room, number = found[str(content["room"])], cast("int", content["id"])
+        name, whole = replay_page(room, content)
+        self._pass_on("file", room.name, {"name": name, "what": "replay"}, number, [whole])
 
     def _close(self, content: dict[str, JsonValue]) -> None:
         del content
@@ -237,12 +261,16 @@ class Session:
             self._pass_on(kind, room, content, number, [*buffers, *(beside or [])])
 
     def _pass_on(self, kind: str, room: str, told: dict[str, JsonValue], number: int, buffers: list[bytes]) -> None:
+        if kind == "error":
+            told["said"] = both(told["message"])
         if not self._closed:
             self._send({"is": kind, "room": room, "id": number, **told}, buffers)
 
-    def _tell_error(self, room: JsonValue, number: JsonValue, message: str) -> None:
+    def _tell_error(self, room: JsonValue, number: JsonValue, message: Sentence) -> None:
         known = isinstance(room, str) and room in rooms()
-        told: dict[str, JsonValue] = {"is": "error", "room": room if known else "", "message": message}
+        told: dict[str, JsonValue] = {
+            "is": "error", "room": room if known else "", "message": message, "said": both(message)
+        }  # fmt: skip
         if isinstance(number, int) and not isinstance(number, bool):
             told["id"] = number
         if not self._closed:
@@ -252,6 +280,6 @@ class Session:
 def _count(content: dict[str, JsonValue], name: str, least: int = 1) -> int:
     value = content.get(name, 1)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_ID:
-        message = f"{name} must be a whole number of at least {least}"
+        message = say("{name} must be a whole number of at least {least}", name=name, least=least)
         raise InputError(message)
     return value
