@@ -17,6 +17,8 @@ import { oneWeight, twoWeights } from "./pictures";
 import TwoWeights from "./TwoWeights.svelte";
 import Valleys from "./Valleys.svelte";
 import { rough, valleys } from "./valleys";
+import YourData from "./YourData.svelte";
+import { Desk } from "./yourdata/desk.svelte";
 
 type View = Component<{ room: Settings; link?: (() => string) | undefined }>;
 
@@ -51,5 +53,10 @@ export const kinds: Kind[] = [
     begin: (rows, model, state) =>
       new RunningRoom("network", rows, model, { picture, frame, beside: sweepMap }, state, PARTS),
     view: Network as unknown as View,
+  },
+  {
+    name: "your-data",
+    begin: (rows, model, state) => new Desk("your-data", rows, model, state),
+    view: YourData as unknown as View,
   },
 ];
