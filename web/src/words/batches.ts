@@ -25,7 +25,7 @@ const en = {
     seconds: "Seconds",
   },
   say: {
-    "ways-lowest": "{way} came lowest with the same examples: a loss of {loss}, where the lowest there is is {lowest}.",
+    "ways-lowest": "With the same examples, this way came lowest: {way}, a loss of {loss}. No line does better than {lowest}.",
     "way-went": "{way}, {batch#example|examples} a step: {updates#update|updates}, down to a loss of {loss}.",
     "way-diverged":
       "{way}, {batch#example|examples} a step, ran away: after {updates#update|updates} the loss was {loss}.",
@@ -116,7 +116,7 @@ const zh: typeof en = {
     seconds: "秒",
   },
   say: {
-    "ways-lowest": "用同样多的样本，{way}降得最低：损失 {loss}，而可能的最低值为 {lowest}。",
+    "ways-lowest": "用同样多的样本，{way}降得最低：损失为 {loss}。任何直线都不会低于 {lowest}。",
     "way-went": "{way}，每步 {batch} 个样本：{updates} 次更新，损失降到 {loss}。",
     "way-diverged": "{way}，每步 {batch} 个样本，失控了：{updates} 次更新后损失为 {loss}。",
     "noise-more": "批量 {batch} 低于噪声尺度 {scale}：梯度中噪声多于斜率，更大的批量是值得的。",
@@ -161,7 +161,7 @@ const zh: typeof en = {
     at_updates: "更新 {at} / {last}",
     at_seconds: "{at} / {last} 微秒",
     told: "{when}：全批量{full}；小批量{mini}；逐个样本{one}。",
-    told_way: "{updates} 次更新后为 {loss}",
+    told_way: "在 {updates} 次更新后为 {loss}",
     told_none: "仍在起点",
     when_examples: "读过 {at} 个样本时",
     when_updates: "{at} 次更新后",

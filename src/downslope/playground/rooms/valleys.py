@@ -213,11 +213,15 @@ def _row_gathered(settings: Valleys, rates: tuple[float, ...], spread: float) ->
 
 
 def _minimum(basin: Basin, ground: Ground) -> dict[str, JsonValue]:
-    x, y = np.where(np.abs(basin.point) < ROUNDING * ground.extent, 0.0, basin.point).tolist()
+    x, y = _place(basin, ground)
     return {
         "x": x, "y": y, "loss": basin.value, "share": basin.share,
         "starts": basin.starts, "updates": basin.updates, "lowest": basin.lowest, "kind": basin.stop.value,
     }  # fmt: skip
+
+
+def _place(basin: Basin, ground: Ground) -> list[float]:
+    return np.where(np.abs(basin.point) < ROUNDING * ground.extent, 0.0, basin.point).tolist()
 
 
 def _limits(settings: Valleys, ground: Ground) -> list[float]:
@@ -253,6 +257,7 @@ class _Way:
         self._start = [settings.start_x, settings.start_y]
         gathered = _gathered(settings, ground, descended, settings.rate, known.spread)
         self.reached = int(known.places(gathered)[0])
+        self._known = known
         self.lingered = self._level_stretch()
 
     def _highest_between(self, walked: Matrix) -> Vector:
@@ -298,7 +303,7 @@ class _Way:
         """Return where the way ended, what ridges it jumped, and where it lingered and got away."""
         steps, loss = self.points.shape[0] - 1, float(self.losses[-1])
         if self.reached >= 0:
-            x, y = self.points[-1].tolist()
+            x, y = _place(self._known.minima[self.reached], self._ground)
             told = [say("way-reached", steps=steps, minimum=self.reached, loss=loss, x=x, y=y)]
         else:
             told = [say("way-nowhere" if self.alive else "way-broke", steps=steps, loss=loss)]
