@@ -18,6 +18,7 @@ from benchmarks import (
     machine,
     networks,
     ours,
+    playground,
     problems,
     race,
     results,
@@ -31,7 +32,7 @@ from benchmarks.results import Figure, Results, seconds
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CACHE = ROOT / "build" / "benchmarks"
-PAGES = ("disk", "engine", "footprint", "networks", "score")
+PAGES = ("disk", "engine", "footprint", "networks", "playground", "score")
 WANTED = {"softmax": 3.0, "squared": 5.0}
 """How many times faster than the best (for squared: the best iterative) peer; 5 where not named."""
 
@@ -152,6 +153,7 @@ def page_of(name: str, folder: Path, flights: Problem, effort: Effort) -> Result
         "engine": lambda: engine_speed.figures(flights, effort),
         "footprint": lambda: footprint.figures(flights, examples, effort),
         "networks": lambda: networks.figures(folder, effort),
+        "playground": lambda: playground.figures(effort),
     }
     return Results({}, measured[name]())
 

@@ -12,9 +12,10 @@ Open = Callable[..., Visit]
 NAMES = (
     "Downslope", "Himmelblau", "Rosenbrock", "Beale", "Ackley", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW",
     "Lion", "Prodigy", "Schedule-free", "Huber", "Python", "PNG", "SVG", "CSV", "HTML", "Home", "End", "ReLU",
-    "Parquet", "JSON", "Excel", "English", "NaN", "MB", "GB", "kB", "tanh", "sin", "xlsx", "csv", "tsv", "parquet",
+    "JSON", "English", "NaN", "MB", "tanh", "sin", "xlsx", "csv", "tsv", "parquet", "TSV", "sigmoid", "leaky", "GELU",
+    "SiLU", "softplus", "Glorot", "He", "LeCun", "Space",
 )  # fmt: skip
-"""What is called the same in Chinese: proper names, kinds of files, units and keys."""
+"""What is called the same in Chinese: proper names, functions, kinds of files, units and keys."""
 LATIN_WORDS = """
 (names) => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

@@ -89,8 +89,11 @@ class Visit:
     def picture(self, room: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the newest picture of a room, settled: its JSON, and its arrays by name."""
         self.settle()
-        content, buffers = self.line.of("picture", room)[-1]
-        return content, arrays(content, buffers)
+        held: dict[str, np.ndarray] = {}
+        for content, buffers in self.line.of("picture", room):
+            held = {each["name"]: held[each["name"]] for each in content.get("arrays", []) if each.get("held")}
+            held |= arrays(content, buffers)
+        return self.line.of("picture", room)[-1][0], held
 
     def text(self, selector: str) -> str:
         """Return the text of an element."""
@@ -98,10 +101,11 @@ class Visit:
 
 
 def arrays(content: dict[str, Any], buffers: list[bytes]) -> dict[str, np.ndarray]:
-    """Return the arrays of an answer by name."""
+    """Return the arrays that came with an answer, by name: not those that the page held already."""
+    came = [told for told in content.get("arrays", []) if not told.get("held")]
     return {
         told["name"]: np.frombuffer(each, told["dtype"]).reshape(told["shape"])
-        for told, each in zip(content.get("arrays", []), buffers, strict=False)
+        for told, each in zip(came, buffers, strict=False)
     }
 
 
