@@ -148,6 +148,15 @@ describe("a fit", () => {
     expect(host.last).toMatchObject({ do: "fit", state: { target: "mpg", model: "auto" } });
   });
 
+  it("is not ended by an answer to settings that were sent before it began", async () => {
+    const { host, room } = await brought({ target: "mpg" });
+    room.change({ holdout: 0.5 });
+    room.fit();
+    host.answer("set", "picture", { table: TABLE, fitting: false, code: "import", command: "" });
+    host.answer("fit", "progress", { phase: "descending", update: 7 });
+    expect([room.fitting, room.live.update]).toEqual([true, 7]);
+  });
+
   it("is followed, and what a message leaves out is as it was", () => {
     const chose = readProgress({ is: "progress", room: "", phase: "choosing", rows: 320, features: 5 }, [], BEGUN);
     const { arrays, buffers } = framed("curve", [2, 6], [0, 0, 0, 9, 1, Number.NaN, 3, 1.5, 0.1, 4, 0.2, 5]);

@@ -100,6 +100,7 @@ class Desk:
     def __init__(self, tell: Tell, table: Any = None, name: str = "") -> None:
         """Take whom to tell, and a table that is there from the beginning, if any."""
         self._tell, self._table, self._name = tell, table, name
+        self._shown = shown(table, name)
         self._settings = YourData()
         self._coming: Upload | None = None
         self._held: Upload | None = None
@@ -116,7 +117,7 @@ class Desk:
         if self._table is not None:
             asked = _spec(settings, self._name)
             told = {"code": python_of(asked), "command": command_of(asked)}
-        return Picture({"table": shown(self._table, self._name), "fitting": self._fitting, **told})
+        return Picture({"table": self._shown, "fitting": self._fitting, **told})
 
     def receive(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Do what a message asks; raises InputError."""
@@ -176,8 +177,8 @@ class Desk:
                 before, self._held, table = upload, None, None
         if before is not None:
             before.close()
-        self._table, self._name = table, name[:200]
-        self._tell("table", Picture({"table": shown(self._table, self._name)}), [], request)
+        self._table, self._name, self._shown = table, name[:200], shown(table, name[:200])
+        self._tell("table", Picture({"table": self._shown}), [], request)
 
     def _fit(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Begin a fit by the settings of the room, or by those that the message brings."""

@@ -52,6 +52,8 @@ export class Desk extends Settings {
   private readonly model: Model;
   private readonly asking: Asking;
   private readonly heard = (answer: Answer, buffers: DataView[]) => this.hear(answer, buffers);
+  /** The next picture answers the opening of the room, and says what the engine has. */
+  private opening = false;
   private upload: Coming | undefined;
   private fitId = -1;
   private saveId = -1;
@@ -81,6 +83,7 @@ export class Desk extends Settings {
   }
 
   open(): void {
+    this.opening = true;
     this.asking.again(this.state);
   }
 
@@ -160,7 +163,7 @@ export class Desk extends Settings {
     }
   }
 
-  /** The answer to new settings, or to the opening of the room, which tells what is there. */
+  /** The answer to new settings, or to the opening of the room. */
   private receive(answer: Answer): void {
     if (answer.is === "error") {
       this.wrong = saidOf(answer);
@@ -170,6 +173,8 @@ export class Desk extends Settings {
     this.wrong = "";
     this.code = String(answer.code ?? "");
     this.command = String(answer.command ?? "");
+    if (!this.opening) return;
+    this.opening = false;
     this.stand((answer.table ?? undefined) as Table | undefined, answer.fitting === true);
   }
 
