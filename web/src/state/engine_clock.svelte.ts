@@ -1,7 +1,7 @@
 /** Where a running room stands: the engine keeps the time, and this asks it to. */
 
-export const RUN_SPEEDS = [1, 5, 20, 60, 250, 1000, 5000, 20000];
-const FIRST_SPEED = 1000;
+export const RUN_SPEEDS = [1, 5, 20, 60, 300, 1500, 5000, 20000];
+const FIRST_SPEED = 1500;
 
 /** Sends what a clock is asked for. */
 export type Ask = (what: "play" | "pause" | "step" | "back" | "reset" | "seek", more?: Record<string, number>) => void;

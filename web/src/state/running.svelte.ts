@@ -24,8 +24,12 @@ export interface Readers<P extends Begun, F extends Frame> {
   beside?(answer: Answer, buffers: DataView[]): unknown;
 }
 
+/** Frames that may wait for the screen: two that come at once are shown one after the other, older ones not at all. */
+const AHEAD = 2;
 /** Milliseconds between two changes of what is shown in words and figures while a room runs. */
 const TOLD = 120;
+/** Milliseconds after which it is said that the engine prepares something. */
+const PATIENCE = 400;
 
 /**
  * A running room on the page. What is drawn at every frame is painted by those that asked for it, once before the screen
@@ -42,6 +46,8 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
   kept = $state.raw<State | undefined>();
   /** Work beside the run, as far as it is: what the reader makes of it, the settings that it is of, and its end. */
   beside = $state.raw<{ told: unknown; state: State; done: boolean } | undefined>();
+  /** The engine has been at a new picture for a while: it makes a program for another shape. */
+  preparing = $state(false);
   /** The newest frame, for those that paint. */
   frame: F | undefined;
   override readonly parts: readonly string[];
@@ -53,6 +59,8 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
   private begun = -1;
   private goal = 0;
   private scheduled = false;
+  private patience: ReturnType<typeof setTimeout> | undefined;
+  private waiting: F[] = [];
   private told = 0;
   private asked = new Set<number>();
   private besideId = -1;
@@ -97,6 +105,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
     this.goal ||= this.clock.at;
     this.beside = undefined;
     this.asking.again(this.state);
+    this.await();
   }
 
   leave(): void {
@@ -107,6 +116,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
 
   end(): void {
     this.clock.pause();
+    this.arrived();
     this.asking.end();
     this.model.off("msg:custom", this.heard);
   }
@@ -144,6 +154,19 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
 
   protected ask(): void {
     this.asking.ask(this.state);
+    this.await();
+  }
+
+  private await(): void {
+    this.patience ??= setTimeout(() => {
+      this.preparing = true;
+    }, PATIENCE);
+  }
+
+  private arrived(): void {
+    clearTimeout(this.patience);
+    this.patience = undefined;
+    this.preparing = false;
   }
 
   /** Begin both runs anew, and go to where the one stood. */
@@ -163,6 +186,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
   }
 
   private receive(answer: Answer, buffers: DataView[], asked: State): void {
+    this.arrived();
     if (answer.is === "error") {
       this.problem = String(answer.message ?? "");
       return;
@@ -206,6 +230,14 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
     if (!this.clock.playing && this.frame) this.tellOf(this.frame);
   }
 
+  private readonly paint = (): void => {
+    const [frame, ...rest] = this.waiting;
+    this.waiting = rest;
+    this.scheduled = rest.length > 0;
+    if (this.scheduled) requestAnimationFrame(this.paint);
+    if (frame) for (const paint of this.painters) paint(frame);
+  };
+
   private tellOf(frame: F): void {
     this.shown = frame;
     this.clock.stand(frame.update);
@@ -219,11 +251,8 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
       this.told = now;
       this.tellOf(frame);
     }
-    if (this.scheduled) return;
+    this.waiting = [...this.waiting, frame].slice(-AHEAD);
+    if (!this.scheduled) requestAnimationFrame(this.paint);
     this.scheduled = true;
-    requestAnimationFrame(() => {
-      this.scheduled = false;
-      if (this.frame) for (const paint of this.painters) paint(this.frame);
-    });
   }
 }

@@ -48,6 +48,8 @@ CURVE = 400
 """Points of the loss curve; every second goes where there are more."""
 EXPLODED = 1e3
 """A batch's loss so many times the size of the start's, or of 1, above the start ends a run: the engine's own bound."""
+LONG = 500
+"""Updates at once beyond which the curve gets points on the way, so that who goes far sees how it went."""
 OVERFIT = 1.1
 """Times the least test loss so far, above which more of the same is overfitting where the training loss is lower."""
 
@@ -122,9 +124,13 @@ class Training:
         """Take so many updates; a network that has diverged goes back to its last good weights, and takes no more."""
         self._before = self.update, float(self._seen.train.loss)
         goal = min(self.update + count, self.last)
+        long = count > LONG
         while self.update < goal and self.diverged_at < 0:
             until = self.update - self.update % self._every + self._every
             self._chunk(min(goal, until, self.update + STEPS) - self.update)
+            if long and self.diverged_at < 0:
+                self._seen = self._look()
+                self._note()
         if self.diverged_at >= 0 and self.update >= self.diverged_at:
             self._go_back(max(0, self.diverged_at - 1))
         self._seen = self._look()

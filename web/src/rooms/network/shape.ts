@@ -86,7 +86,7 @@ export interface Layout {
 }
 
 const LARGEST = 38;
-const LEAST_COLUMN = 58;
+const LEAST_COLUMN = 78;
 const HEAD = 42;
 const ROW = 46;
 const TALLEST = 540;
@@ -96,7 +96,7 @@ const NAMES = 48;
 /** Where all stands: features in a column to the left, layers to the right of them, the score last. */
 export function layout(room: number, hidden: readonly number[], features: number): Layout {
   const columns = hidden.length + 2;
-  const width = Math.max(room, columns * LEAST_COLUMN + NAMES);
+  const width = Math.max(room, (columns - 1) * LEAST_COLUMN + NAMES + LARGEST + 14);
   const most = Math.max(features, ...hidden);
   const body = Math.min(TALLEST, most * ROW);
   const side = Math.max(12, Math.min(LARGEST, Math.floor(body / Math.max(...hidden, 1)) - 6));
