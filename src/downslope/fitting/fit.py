@@ -203,7 +203,7 @@ def _scored(model: LinearModel | NetworkModel, source: object, sql: str | None) 
     """Return the rows of a source as a PyArrow table, None where only images lie there, and their scores."""
     if isinstance(model, NetworkModel) and model.pixels is not None:
         if sql:
-            message = "this model takes images, and a query gives none; name a file or a folder of them"
+            message = say("this model takes images, and a query gives none; name a file or a folder of them")
             raise OptionError(message)
         images = model.read(source)
         return images.beside, model.scores(images)

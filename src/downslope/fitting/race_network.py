@@ -178,7 +178,7 @@ def _track(task: NetworkTask, contenders: Sequence[Contender]) -> Track:
     for each in contenders:
         check_lanes(
             architecture, task.train.shape, task.outputs, len(rates) * len(each.seeds), each.course.batch, each.pieces,
-            "give a smaller model, or fewer examples",
+            say("give a smaller model, or fewer examples"),
         )  # fmt: skip
     keep_programs()
     problem = pose_network(architecture, task.train, task.held, spec, task.loss, task.outputs, task.huber_delta)

@@ -27,6 +27,7 @@ from downslope.records.figures import plural
 from downslope.training.network.course import Course, course_of
 from downslope.training.network.train import OWN_RATE, raced_rates
 from downslope.types import Matrix, Vector
+from downslope.words import say
 
 if TYPE_CHECKING:
     from downslope.engines.network.rules import Rule
@@ -177,7 +178,7 @@ def survivors(losses: Matrix) -> list[int]:
 def _check_memory(task: NetworkTask, lanes: int, largest: int) -> None:
     from downslope.training.network.side_by_side import check_lanes
 
-    remedy = "give fewer learning rates, starts or seeds, or a smaller batch size"
+    remedy = say("give fewer learning rates, starts or seeds, or a smaller batch size")
     check_lanes(task.architecture, task.train.shape, task.outputs, lanes, largest, task.spec.pieces, remedy)
 
 

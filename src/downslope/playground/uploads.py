@@ -120,7 +120,7 @@ def table_of(whole: bytes, kind: str) -> Any:
         message = say("the file does not read as {kind}: {reason}", kind=kind, reason=why or type(error).__name__)
         raise SourceError(message) from None
     check_size(table.num_rows, table.num_columns)
-    check_names(table.column_names, "the table")
+    check_names(table.column_names, say("the table"))
     return table
 
 

@@ -271,7 +271,7 @@ def _as_table(rows: list[list[Any]]) -> Any:
         message = say("the sheet has more than {most} cells; save it as csv or parquet", most=count(SHEET_CELLS))
         raise SourceError(message)
     names = [_heading(cell, index) for index, cell in enumerate([*(rows or [[]])[0], *[None] * width][:width])]
-    check_names(names, "the sheet")
+    check_names(names, say("the sheet"))
     columns = [_values([row[place] if place < len(row) else None for row in rows[1:]]) for place in range(width)]
     return arrow().table(dict(zip(names, columns, strict=True)))
 

@@ -21,6 +21,7 @@ from downslope.models.linear import Point
 from downslope.records import Choice, StepRecord
 from downslope.training.metric import Metric
 from downslope.types import JsonValue
+from downslope.words import Sentence, named, say
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -73,7 +74,9 @@ class Keeper:
     def taken_up(self, kind: str) -> Checkpoint | None:
         """Return the checkpoint to go on from; raises RunError where another method wrote it."""
         if self.begin is not None and self.begin.kind != kind:
-            raise self.foreign(f"it was written by {self.begin.kind} and this is {kind}")
+            raise self.foreign(
+                say("it was written by {before} and this is {now}", before=named(self.begin.kind), now=named(kind))
+            )
         return self.begin
 
     def choose(self, name: str, choose: Callable[[], Choice]) -> Choice:
@@ -95,16 +98,24 @@ class Keeper:
         for name, wanted in like.items():
             array = self.begin.arrays.get(prefix + name)
             if array is None:
-                raise self.foreign(f"it holds no {prefix}{name}")
+                raise self.foreign(say("it holds no {name}", name=prefix + name))
             if array.shape != wanted.shape or array.dtype != wanted.dtype:
                 kept, here = (f"{each.dtype} {list(each.shape)}" for each in (array, wanted))
-                raise self.foreign(f"{prefix}{name} is {kept} there and {here} here")
+                raise self.foreign(
+                    say("{name} is {kept} there and {here} here", name=prefix + name, kept=kept, here=here)
+                )
             found[name] = np.array(array)
         return found
 
-    def foreign(self, why: str) -> RunError:
+    def foreign(self, why: Sentence) -> RunError:
         """Return the error that says that the checkpoint is not of this training."""
-        return RunError(f'the checkpoint of run "{self.run}" is of another model or other data: {why}; fit again')
+        return RunError(
+            say(
+                'the checkpoint of run "{run}" is of another model or other data: {why}; fit again',
+                run=self.run,
+                why=why,
+            )
+        )
 
 
 def point_arrays(name: str, point: Point) -> dict[str, NDArray[Any]]:

@@ -34,7 +34,7 @@ from downslope.engines.network.rules import Rule, settled_weights
 from downslope.errors import InputError
 from downslope.models.network.layers import Convolution, Network, Statistics
 from downslope.records import Choice, GapKind, StepRecord, Verdict
-from downslope.records.figures import count, figure, plural
+from downslope.records.figures import figure
 from downslope.records.files import record_from_json, record_to_json
 from downslope.records.shape import Look, StopPoint
 from downslope.training.checkpoint import Checkpoint, Keeper
@@ -55,6 +55,7 @@ from downslope.training.network.racing import (
     lasting_lane,
     restarted,
 )
+from downslope.training.network.telling import beside_limit, only_noise, raced, waited_enough, work_done
 from downslope.types import Vector
 from downslope.words import NOTHING, Sentence, say
 
@@ -275,24 +276,12 @@ class NetworkDescent:
     def _converged(self) -> Sentence:
         """Return why nothing more is to be gained, empty while something may be."""
         progress, rows = self.progress, self.problem.train.rows
-        looks = plural(self.patience, "look")
         if progress.waited >= self.patience:
-            return say(
-                "converged: the held-out loss has not fallen for {looks}; the weights of update "
-                "{update}, its lowest, are kept",
-                looks=looks,
-                update=count(progress.best_update),
-            )
+            return waited_enough(self.patience, progress.best_update)
         if len(progress.noises) >= self.patience and progress.updates >= SETTLED * self.course.updates:
             spread, signal = np.mean(progress.noises[-self.patience :], axis=0)
             if lost_in_noise(spread, signal, rows):
-                return say(
-                    "converged: over the last {looks} the gradient's squared length, {signal}, was no more than "
-                    "what the noise of single rows makes of it, {noise}",
-                    looks=looks,
-                    signal=figure(signal),
-                    noise=figure(spread / rows),
-                )
+                return only_noise(self.patience, signal, spread / rows)
         return NOTHING
 
     def _look(self) -> float:
@@ -349,12 +338,7 @@ class NetworkDescent:
         return Ended(verdict, message, weights, statistics)
 
     def _work(self) -> Sentence:
-        passes = self.course.passes(self.progress.updates)
-        return say(
-            "{updates}, {passes}",
-            updates=plural(self.progress.updates, "update"),
-            passes=plural(passes, "pass", "passes"),
-        )
+        return work_done(self.progress.updates, self.course.passes(self.progress.updates))
 
     def _note(
         self, losses: NDArray[np.float32], norms: NDArray[np.float32], rate: float, held: float = math.nan,
@@ -378,28 +362,10 @@ class NetworkDescent:
         progress = self.progress
         if not progress.evidence:
             return None
-        reason = say(
-            "the smallest of {rates} rates, raced over the first {updates} updates, whose loss fell at "
-            "least {share} as far as the best",
-            rates=len(progress.evidence),
-            updates=self.course.race,
-            share=f"{NEARLY:.0%}",
-        )
-        beside = self._beside_limit()
+        reason = raced(len(progress.evidence), self.course.race, NEARLY)
+        beside = beside_limit(self.looks(), progress.chosen * 2**progress.retries)
         return Choice("learning_rate", progress.chosen, reason + beside + halvings(progress.retries),
                       tuple(progress.evidence))  # fmt: skip
-
-    def _beside_limit(self) -> Sentence:
-        """Return how the raced rate stands to the stability limit measured where the race ended."""
-        looks = self.looks()
-        if not looks or not (0 < looks[0].limit < math.inf):
-            return NOTHING
-        share = self.progress.chosen * 2**self.progress.retries / looks[0].limit
-        return say(
-            "; it is {part} of the stability limit measured there, {limit}",
-            part=figure(share, 2),
-            limit=figure(looks[0].limit, 2),
-        )
 
     def looks(self) -> tuple[Look, ...]:
         """Return what was measured along the run."""

@@ -71,7 +71,9 @@ def check_start(keeper: Keeper, begin: Checkpoint, value: float, double: bool) -
     """Raise RunError where the loss at the start, a value, is not that of a checkpoint: it is another loss."""
     kept = float(begin.values["start"])
     if abs(value - kept) > SAME[double] * max(abs(value), abs(kept)):
-        message = f"the loss is {figure(value, 6)} at the start here, and was {figure(kept, 6)} there"
+        message = say(
+            "the loss is {value} at the start here, and was {kept} there", value=figure(value, 6), kept=figure(kept, 6)
+        )
         raise keeper.foreign(message)
 
 

@@ -121,12 +121,20 @@ def _epochs(spec: Spec) -> int | None:
 def _method(problem: FunctionProblem, spec: Spec, rule: Any) -> tuple[str, list[Choice]]:
     """Return the method, with its reason where it was chosen; raises OptionError for one that cannot be."""
     if spec.method in ("mini-batch", "stochastic") and not problem.rows:
-        message = f"the method {spec.method} takes its steps from batches of data, but no data was given"
+        message = say(
+            "the method {method} takes its steps from batches of data, but no data was given", method=spec.method
+        )
         raise OptionError(message)
     if spec.method == "scaled" and (problem.size > SCALED_MOST or not isinstance(rule, str)):
-        why = f"there are {problem.size:,} to learn" if problem.size > SCALED_MOST else "a rule of your own was given"
-        message = (
-            f"the scaled method steps by itself, for up to {SCALED_MOST:,} numbers, but {why}; name another method"
+        why = (
+            say("there are {size} to learn", size=count(problem.size))
+            if problem.size > SCALED_MOST
+            else say("a rule of your own was given")
+        )
+        message = say(
+            "the scaled method steps by itself, for up to {most} numbers, but {why}; name another method",
+            most=count(SCALED_MOST),
+            why=why,
         )
         raise OptionError(message)
     if spec.method != "auto":

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from downslope.engines.network.functions import in_precision
 from downslope.engines.network.loop import Tree
 from downslope.errors import RunError
+from downslope.words import say
 
 ROOT = "params"
 """The path of an array that is no part of a tree."""
@@ -55,7 +56,13 @@ def put_back(like: Tree, arrays: Mapping[str, NDArray[Any]], run: str) -> Tree:
         met.add(name)
         found = arrays[name]
         if np.shape(leaf) != found.shape:
-            message = f'{name} of run "{run}" has the shape {found.shape}, and here {np.shape(leaf)}'
+            message = say(
+                '{name} of run "{run}" has the shape {shape}, and here {here}',
+                name=name,
+                run=run,
+                shape=str(found.shape),
+                here=str(np.shape(leaf)),
+            )
             raise RunError(message)
         if isinstance(leaf, jax.Array):
             with in_precision(found.dtype == np.float64):
@@ -65,7 +72,9 @@ def put_back(like: Tree, arrays: Mapping[str, NDArray[Any]], run: str) -> Tree:
     filled = jax.tree_util.tree_map_with_path(placed, like)
     absent = [name for name in arrays if name not in met]
     if absent:
-        message = f'run "{run}" learned {absent[0]}, and here there is none; give params as they were'
+        message = say(
+            'run "{run}" learned {name}, and here there is none; give params as they were', run=run, name=absent[0]
+        )
         raise RunError(message)
     return filled
 

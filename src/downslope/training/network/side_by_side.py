@@ -33,6 +33,7 @@ from downslope.training.network.posing import mean_loss
 from downslope.training.network.progress import NetworkProblem
 from downslope.training.network.train import FLOAT, bytes_of_a_step
 from downslope.types import Indices
+from downslope.words import Sentence, say
 
 MEASURED = 8192
 """Most training rows that a training loss is measured on."""
@@ -233,16 +234,27 @@ class SideBySide:
 
 
 def check_lanes(
-    architecture: Architecture, shape: tuple[int, ...], outputs: int, lanes: int, batch: int, pieces: int, remedy: str
+    architecture: Architecture,
+    shape: tuple[int, ...],
+    outputs: int,
+    lanes: int,
+    batch: int,
+    pieces: int,
+    remedy: Sentence,
 ) -> None:
     """Raise OptionError where so many lanes would not fit in memory; remedy: what to do then."""
     weights = COPIES * FLOAT * lanes * learned_numbers(architecture, shape, outputs)
     needed = weights + bytes_of_a_step(architecture, shape, lanes, batch, pieces)
     free = available_bytes()
     if free is not None and needed > free:
-        message = (
-            f'{lanes} trainings of "{architecture.text}" side by side would take about {size(needed)} of memory, but '
-            f"{size(free)} are free; {remedy}"
+        message = say(
+            '{lanes} trainings of "{model}" side by side would take about {needed} of memory, but {free} are free; '
+            "{remedy}",
+            lanes=lanes,
+            model=architecture.text,
+            needed=size(needed),
+            free=size(free),
+            remedy=remedy,
         )
         raise OptionError(message)
 

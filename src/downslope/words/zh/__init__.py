@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from downslope.words.zh.asking import EXPRESSIONS, MODELS, SETTINGS
+from downslope.words.zh.asking import EXPRESSIONS, MODELS, RESUMED, SETTINGS
 from downslope.words.zh.choices import CHOICES
 from downslope.words.zh.data import COLUMNS, HOLDOUT, SOURCES, TARGETS
 from downslope.words.zh.diagnosis import DATA, DESCENT, SCORES, SLOPE
@@ -19,6 +19,6 @@ from downslope.words.zh.playground import PLAYGROUND, REPORTS
 
 PARTS: tuple[Mapping[str, str], ...] = (
     FIGURES, NAMES, DESCENT, SLOPE, DATA, SCORES, NETWORKS, CHOICES, VERDICTS, DIVERGENCE, STOP_POINTS, SURFACES,
-    COLUMNS, TARGETS, HOLDOUT, SOURCES, SETTINGS, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
+    COLUMNS, TARGETS, HOLDOUT, SOURCES, SETTINGS, RESUMED, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
 )  # fmt: skip
 SENTENCES: Mapping[str, str] = {template: words for part in PARTS for template, words in part.items()}

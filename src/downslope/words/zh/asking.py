@@ -32,6 +32,39 @@ SETTINGS = {
     "{name} must be a whole number of at least {least}": "{name} 必须是不小于 {least} 的整数",
 }
 
+RESUMED = {
+    'the checkpoint of run "{run}" is of another model or other data: {why}; fit again': (
+        "运行“{run}”的检查点属于另一个模型或另一份数据：{why}；请重新训练"
+    ),
+    "it was written by {before} and this is {now}": "它由{before}写下，而这里是{now}",
+    "it holds no {name}": "其中没有 {name}",
+    "{name} is {kept} there and {here} here": "{name} 在那里是 {kept}，在这里是 {here}",
+    "it holds other learning rates": "其中是另一些学习率",
+    "the loss is {value} at the start here, and was {kept} there": "起点处的损失在这里是 {value}，在那里是 {kept}",
+    "the method {method} takes its steps from batches of data, but no data was given": (
+        "方法 {method} 从成批的数据中得到每一步，但没有给出数据"
+    ),
+    "there are {size} to learn": "要学习的有 {size} 个",
+    "a rule of your own was given": "给出了你自己的规则",
+    "the scaled method steps by itself, for up to {most} numbers, but {why}; name another method": (
+        "scaled 方法自己决定每一步，最多用于 {most} 个数，但{why}；请指定其他方法"
+    ),
+    '{name} of run "{run}" has the shape {shape}, and here {here}': (
+        "运行“{run}”的 {name} 形状是 {shape}，在这里是 {here}"
+    ),
+    'run "{run}" learned {name}, and here there is none; give params as they were': (
+        "运行“{run}”学习过 {name}，而这里没有；请照原样给出 params"
+    ),
+    '{lanes} trainings of "{model}" side by side would take about {needed} of memory, but {free} are free; {remedy}': (
+        "并排训练 {lanes} 个“{model}”大约需要 {needed} 内存，而空闲的有 {free}；{remedy}"
+    ),
+    "give a smaller model, or fewer examples": "请用更小的模型，或更少的样本",
+    "give fewer learning rates, starts or seeds, or a smaller batch size": (
+        "请减少学习率、初始化或随机种子的个数，或用更小的批大小"
+    ),
+}
+"""What a run that is taken up again, a function or several networks at once can meet."""
+
 MODELS = {
     'run "{run}" holds no model to predict with; fit again': "运行“{run}”中没有可以用来预测的模型；请重新训练",
     "the model of this run cannot be read ({name}); fit again": "无法读取这次运行的模型（{name}）；请重新训练",
@@ -44,6 +77,9 @@ MODELS = {
     "{name} has the shape {shape}, but the network needs {needed}": "{name} 的形状是 {shape}，而网络需要 {needed}",
     'the model "{model}" takes images, but {source} is a table; write mlp:64': (
         "模型“{model}”用于图像，而 {source} 是表格；请写 mlp:64"
+    ),
+    "this model takes images, and a query gives none; name a file or a folder of them": (
+        "这个模型用于图像，而查询给不出图像；请给出图像文件或文件夹"
     ),
     "this source": "这个数据来源",
     'the model "{text}" is none that is known{nearest}; write linear, mlp:64,32 or cnn:16,32/64': (

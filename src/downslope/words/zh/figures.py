@@ -56,6 +56,14 @@ NAMES = {
     # how far a gap can be trusted
     "certified": "已证明",
     "estimated": "估计",
+    # how a training goes, as its checkpoint calls it
+    "batches at one rate": "一个学习率的小批量训练",
+    "batches at several rates": "多个学习率的小批量训练",
+    "full-batch": "全批量训练",
+    "scaled": " scaled 方法",
+    "network": "网络训练",
+    "function": "函数的下降",
+    "function, scaled": "函数的 scaled 下降",
     # losses
     "squared": "平方",
     "absolute": "绝对值",
@@ -88,6 +96,7 @@ NAMES = {
     "null": "空",
     "year": "年",
     "month": "月",
+    "second": "秒",
     "day": "日",
     "weekday": "星期",
     "hour": "小时",

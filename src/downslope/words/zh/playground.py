@@ -82,6 +82,8 @@ PLAYGROUND = {
     "a table here is a file that ends in {kinds}; convert it, or fit it with downslope fit": (
         "这里的表格文件应以 {kinds} 结尾；请转换格式，或用 downslope fit 训练"
     ),
+    "the table": "表格",
+    "the sheet": "工作表",
     "the file does not read as {kind}: {reason}": "文件不能作为 {kind} 读取：{reason}",
     "the table has no rows; it needs a line of column names, and rows under it": (
         "表格没有数据行；第一行应为列名，下面是数据行"
