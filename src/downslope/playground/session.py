@@ -88,16 +88,7 @@ class Session:
         asked[name](content)
 
     def _open(self, content: dict[str, JsonValue]) -> None:
-        found = rooms()
-        name = content.get("room")
-        if not isinstance(name, str) or name not in found:
-            message = say(
-                "there is no room called {name}{nearest}",
-                name=repr(str(name)[:40]),
-                nearest=nearest(str(name)[:40], found),
-            )
-            raise InputError(message)
-        self._show(found[name], content)
+        self._show(_named(content), content)
 
     def _set(self, content: dict[str, JsonValue]) -> None:
         self._show(self._here(content), content)
@@ -223,11 +214,7 @@ class Session:
         """Send a room as a page that needs no session; what is shown here goes on."""
         from downslope.playground.replay import replay_page
 
-        found = rooms()
-        if content.get("room") not in found:
-            message = say("there is no such room to keep as a page")
-            raise InputError(message)
-        room, number = found[str(content["room"])], cast("int", content["id"])
+        room, number = _named(content), cast("int", content["id"])
         name, whole = replay_page(room, content)
         self._pass_on("file", room.name, {"name": name, "what": "replay"}, number, [whole])
 
@@ -275,6 +262,20 @@ class Session:
             told["id"] = number
         if not self._closed:
             self._send(told, [])
+
+
+def _named(content: dict[str, JsonValue]) -> Room:
+    """Return the room that a message names; raises InputError."""
+    found = rooms()
+    name = content.get("room")
+    if not isinstance(name, str) or name not in found:
+        message = say(
+            "there is no room called {name}{nearest}",
+            name=repr(str(name)[:40]),
+            nearest=nearest(str(name)[:40], found),
+        )
+        raise InputError(message)
+    return found[name]
 
 
 def _count(content: dict[str, JsonValue], name: str, least: int = 1) -> int:
