@@ -43,5 +43,6 @@ export function fromFragment(fragment: string, tables: Tables, fallback: string)
   }
   const at = Number(words.get("at") ?? "0");
   const hide = (words.get("hide") ?? "").split(",").filter(Boolean);
-  return { room, lang: words.get("lang") ?? "", state, at: Number.isInteger(at) && at > 0 ? at : 0, hide };
+  const stood = Number.isInteger(at) && at > 0 ? { at } : {};
+  return { room, lang: words.get("lang") ?? "", state, ...stood, ...(hide.length ? { hide } : {}) };
 }
