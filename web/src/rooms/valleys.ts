@@ -60,6 +60,7 @@ export interface Valleys extends Played {
   steepest: number | null;
   mine: Mine;
   origins: Point[];
+  starting: Grid;
   /** Index into `minima`, -1 for none. */
   reached: number[];
   rates: number[];
@@ -111,14 +112,24 @@ function farthest(near: readonly string[]): string {
   return all.reduce((best, each) => (place(each) > place(best) ? each : best));
 }
 
+/** The first where both say the same, so that nothing that depends on it is drawn again. */
+function alike<T>(before: T | undefined, now: T): T {
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
+}
+
+/** What did not change stays the same object: a drag of one's own start does not draw the crowd again. */
 export function valleys(answer: Answer, buffers: DataView[], before: Valleys | undefined): Valleys {
   const arrays = arraysOf(answer, buffers);
   const facts = answer as unknown as Omit<Valleys, "mine"> & { way: Mine };
   const same = before !== undefined && before.formula === facts.formula;
   const coloured = same ? before.coloured : [];
   const chosen = colours(facts.minima, coloured, facts.box);
-  const minima = facts.minima.map((each, index) => ({ ...each, colour: chosen[index] as string }));
+  const minima = alike(
+    before?.minima,
+    facts.minima.map((each, index) => ({ ...each, colour: chosen[index] as string })),
+  );
   const numbers = (name: string) => [...(arrays.get(name)?.data ?? [])];
+  const starting = kept(before?.starting, arrays.get("origins") ?? EMPTY);
   const way = { ...facts.way, path: pairs(arrays.get("path") ?? EMPTY) };
   return {
     steps: facts.way.steps,
@@ -136,8 +147,9 @@ export function valleys(answer: Answer, buffers: DataView[], before: Valleys | u
     elsewhere: facts.elsewhere,
     steepest: facts.steepest,
     mine: { ...way, losses: numbers("path_loss"), slopes: numbers("path_slope") },
-    origins: pairs(arrays.get("origins") ?? EMPTY),
-    reached: numbers("reached"),
+    origins: before && starting === before.starting ? before.origins : pairs(starting),
+    starting,
+    reached: alike(before?.reached, numbers("reached")),
     rates: numbers("rates"),
     ratesReached: numbers("rates_reached"),
     coloured: remembered(coloured, minima),
