@@ -24,7 +24,7 @@ PART_BYTES = 400 << 20
 """Most bytes of a part of a workbook once it is unpacked."""
 PARTS = 10_000
 """Most parts of a workbook."""
-SHEET_CELLS = 10_000_000
+SHEET_CELLS = 5_000_000
 """Most cells of a sheet, blank ones up to the last of a row included."""
 READ_BYTES = 1 << 20
 ENTRY = b"PK\x01\x02"
