@@ -25,7 +25,8 @@ const en = {
     seconds: "Seconds",
   },
   say: {
-    "ways-lowest": "With the same examples, this way came lowest: {way}, a loss of {loss}. No line does better than {lowest}.",
+    "ways-lowest":
+      "With the same examples, this way came lowest: {way}, a loss of {loss}. No line does better than {lowest}.",
     "way-went": "{way}, {batch#example|examples} a step: {updates#update|updates}, down to a loss of {loss}.",
     "way-diverged":
       "{way}, {batch#example|examples} a step, ran away: after {updates#update|updates} the loss was {loss}.",

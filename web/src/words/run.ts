@@ -231,6 +231,10 @@ const en = {
     "too large": "too large",
     diverged: "diverged",
   } as Record<string, string>,
+  environment: {
+    cores: "processor cores",
+    threads: "threads",
+  } as Record<string, string>,
   spent: {
     read: "reading",
     choose: "choosing",
@@ -537,6 +541,10 @@ const zh: typeof en = {
     "outside the box": "在范围之外",
   },
   zones: { "too slow": "太慢", "sweet spot": "恰到好处", "too large": "太大", diverged: "发散" },
+  environment: {
+    cores: "处理器核数",
+    threads: "线程数",
+  },
   spent: {
     read: "读取",
     choose: "选择",
