@@ -19,6 +19,24 @@ function named(words: Record<string, string>): Record<string, string> {
   return Object.fromEntries(NAMED.map((name) => [name, words[name] ?? name]));
 }
 
+const CHOICES = [
+  "scaled",
+  "full-batch",
+  "mini-batch",
+  "stochastic",
+  "log",
+  "softmax",
+  "poisson",
+  "quantile",
+  "hinge",
+  "squared-hinge",
+];
+
+/** What losses and methods are called, as a page of a run calls them. */
+function chosen(words: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(CHOICES.map((name) => [name, words[name] ?? name]));
+}
+
 const en = {
   rooms: { "your-data": "Your data" } as Record<string, string>,
   leads: {
@@ -56,8 +74,8 @@ const en = {
     stopping: "Stopping",
     further: "Further settings",
     further_lead: "None is needed: what is automatic is chosen by measurement, and the reasons are told.",
-    model_hint: "auto, linear, or mlp:64,32 for a network with two hidden layers",
-    number_hint: "auto, or a number",
+    model_hint: "`auto`, `linear`, or `mlp:64,32` for a network with two hidden layers",
+    number_hint: "`auto`, or a number",
     live: "The fit as it goes",
     phase_reading: "Reading the columns.",
     phase_choosing: "Read {rows#row|rows} into {features#feature|features}. Measuring what to choose.",
@@ -84,7 +102,7 @@ const en = {
   },
   kinds: { nested: "nested", binary: "bytes" } as Record<string, string>,
   settings: named(run.en.spec),
-  choices: { auto: "Automatic" } as Record<string, string>,
+  choices: { ...chosen(run.en.values), auto: "Automatic" } as Record<string, string>,
 };
 
 const zh: typeof en = {
@@ -94,7 +112,7 @@ const zh: typeof en = {
     bring: "带来一张表",
     drop: "把文件拖到这里",
     drop_now: "松开即可",
-    kinds: "CSV、TSV、Excel (xlsx) 或 Parquet，最大 200 MB",
+    kinds: "csv、tsv、xlsx 或 parquet 文件，最大 200 MB",
     choose: "选择文件",
     paste: "或粘贴若干行，第一行为列名",
     paste_example: "重量, 油耗\n3.5, 18\n3.69, 15",
@@ -120,8 +138,8 @@ const zh: typeof en = {
     stopping: "正在停止",
     further: "更多设置",
     further_lead: "都可以不填：自动的设置由测量决定，并给出理由。",
-    model_hint: "auto、linear，或 mlp:64,32（两个隐藏层的网络）",
-    number_hint: "auto，或一个数",
+    model_hint: "`auto`、`linear`，或 `mlp:64,32`（两个隐藏层的网络）",
+    number_hint: "`auto`，或一个数",
     live: "拟合过程",
     phase_reading: "正在读取各列。",
     phase_choosing: "已读取 {rows} 行，得到 {features} 个特征。正在测量以作出选择。",
@@ -148,7 +166,7 @@ const zh: typeof en = {
   },
   kinds: { nested: "嵌套", binary: "字节" },
   settings: named(run.zh.spec),
-  choices: { auto: "自动" },
+  choices: { ...chosen(run.zh.values), softmax: "多项逻辑", auto: "自动" },
 };
 
 export const yourdata = { en, zh };
