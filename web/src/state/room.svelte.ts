@@ -1,5 +1,6 @@
 import { Asking, type State } from "../model/asking";
 import type { Answer, Model } from "../model/model";
+import { problemOf } from "../words/spoken";
 import type { Sentence } from "../words/words";
 import { Clock } from "./clock.svelte";
 import { Settings } from "./settings.svelte";
@@ -80,7 +81,7 @@ export class Room<P extends Played = Played> extends Settings {
 
   private receive(answer: Answer, buffers: DataView[], asked: State): void {
     if (answer.is === "error") {
-      this.problem = String(answer.message ?? "");
+      this.problem = problemOf(answer);
       return;
     }
     if (answer.is !== "picture") return;

@@ -1,5 +1,6 @@
 import { Asking, type State } from "../model/asking";
 import type { Answer, Model } from "../model/model";
+import { problemOf } from "../words/spoken";
 import type { Sentence } from "../words/words";
 import { EngineClock } from "./engine_clock.svelte";
 import { Settings } from "./settings.svelte";
@@ -188,7 +189,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
   private receive(answer: Answer, buffers: DataView[], asked: State): void {
     this.arrived();
     if (answer.is === "error") {
-      this.problem = String(answer.message ?? "");
+      this.problem = problemOf(answer);
       return;
     }
     if (answer.is !== "picture") return;
@@ -212,7 +213,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
     if (answer.is === "frame" && answer.id === this.begun) this.show(this.readers.frame(answer, buffers));
     else if (answer.is === "clock" && answer.id === this.begun) this.takeClock(answer);
     else if (answer.is === "error" && answer.id === this.besideId) this.fail(answer);
-    else if (answer.is === "error" && this.asked.delete(Number(answer.id))) this.problem = String(answer.message ?? "");
+    else if (answer.is === "error" && this.asked.delete(Number(answer.id))) this.problem = problemOf(answer);
     else if (answer.id === this.besideId && this.readers.beside) {
       const told = this.readers.beside(answer, buffers);
       this.beside = { told, state: this.besideState, done: answer.done === true };
@@ -220,7 +221,7 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
   }
 
   private fail(answer: Answer): void {
-    this.problem = String(answer.message ?? "");
+    this.problem = problemOf(answer);
     this.beside = undefined;
   }
 

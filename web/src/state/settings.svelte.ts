@@ -1,4 +1,5 @@
 import type { State } from "../model/asking";
+import type { Spoken } from "../words/spoken";
 import { begin, type History, record, redo, undo } from "./history";
 import { defaults, type Row } from "./tables";
 
@@ -7,7 +8,7 @@ export abstract class Settings {
   readonly name: string;
   readonly rows: Row[];
   state = $state.raw<State>({});
-  problem = $state("");
+  problem = $state.raw<Spoken>("");
   /** Parts of the room, besides its settings and those of every room, that a lesson may do without. */
   readonly parts: readonly string[] = [];
   private history = $state.raw<History<State>>(begin({}));

@@ -14,6 +14,9 @@ PLAYGROUND = {
     "the room {name} has no clock here: its picture holds the whole way": (
         "房间 {name} 在这里没有时钟：它的图已包含全程"
     ),
+    "the room {name} cannot be kept as a page: its engine draws as it goes": (
+        "房间 {name} 不能存为页面：它由引擎边算边画"
+    ),
     "speed must be a number of updates a second above 0": "速度必须是大于 0 的每秒更新次数",
     "the state of a room is an object of settings": "房间的状态应是一个由设置组成的对象",
     "the room has no setting called {name}{nearest}": "这个房间没有名为 {name} 的设置{nearest}",
