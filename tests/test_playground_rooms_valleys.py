@@ -138,6 +138,26 @@ def test_the_row_of_rates_has_what_each_rate_alone_reaches() -> None:
     assert {0, 1, -1} <= set(reached.tolist())
 
 
+def test_the_row_of_rates_is_that_of_plain_descents() -> None:
+    picture = draw(Valleys(surface="himmelblau", rate=0.01, starts=100, start_x=0.3, start_y=-0.2))
+    minima = np.array([[each["x"], each["y"]] for each in picture.values["minima"]])
+    at = np.tile([0.3, -0.2], (picture.arrays["rates"].size, 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(300):
+            x, y = at.T
+            first, second = x**2 + y - 11, x + y**2 - 7
+            slope = np.column_stack([4 * x * first + 2 * second, 2 * first + 4 * y * second])
+            at = at - picture.arrays["rates"][:, None] * slope
+        apart = np.linalg.norm(at[:, None] - minima, axis=2)
+    landed = (apart < 1e-6).any(axis=1)
+    reached = picture.arrays["rates_reached"]
+    assert landed.sum() > 50
+    np.testing.assert_array_equal(reached[landed], apart[landed].argmin(axis=1))
+    far = ~(np.abs(at[:, None] - minima).max(axis=2) < 0.5).any(axis=1)
+    assert far.sum() > 50
+    assert (reached[far] == -1).all()
+
+
 def test_a_step_over_a_ridge_is_told_of() -> None:
     picture = draw(Valleys(rate=0.012, starts=100))
     jumps, path = picture.values["way"]["jumps"], picture.arrays["path"]

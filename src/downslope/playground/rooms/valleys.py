@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from downslope.models.surface import Surface, surface_of
 from downslope.playground.rooms.ground import Ground, kept_ground, rate_limit
 from downslope.playground.rooms.picture import Picture, Sentence, say
+from downslope.playground.rooms.reached import Known
 from downslope.playground.rooms.table import SEEDS, choice, number, text, whole
 from downslope.playground.rooms.two_weights import SURFACES, typed_surface
 from downslope.records.spec import NETWORK_RULES, RULES
@@ -47,8 +48,6 @@ STRIP, BELOW, ABOVE = 241, 200.0, 10.0
 """Rates of the row, and how far it goes below and above the steepest rate that a minimum can hold."""
 CROWDS = 16
 """Crowds and rows of rates that are kept: a drag of one's own start leaves the crowd, one of the rate the row."""
-SAME, LEVEL_FLOOR = 1e-3, 1e-6
-"""Minima within this share of the box are one; so are level ones whose losses differ by this share of the spread."""
 ROUNDING = 1e-12
 """A place nearer to zero than this share of the box is zero."""
 RATES = (1e-6, 100.0)
@@ -78,7 +77,7 @@ def draw(settings: Valleys) -> Picture:
     """Return the picture of all descents; raises OptionError for an expression that is none of two weights."""
     ground = _ground(settings)
     crowd = _crowd(replace(settings, start_x=0.0, start_y=0.0))
-    known = _Known(ground, crowd)
+    known = Known(ground, crowd.gathered, crowd.spread)
     way = _Way(settings, ground, known)
     rates, reached = _row(settings, ground, known)
     steepest = _steepest(settings, ground)
@@ -158,38 +157,14 @@ def _gathered(
         return gathering.gather(whole, ground.surface, descended, ended)
 
 
-class _Known:
-    """The minima that the crowd reached, and after them those that only other descents came to."""
-
-    def __init__(self, ground: Ground, crowd: _Crowd) -> None:
-        self.minima: list[Basin] = list(crowd.gathered.minima)
-        self.spread = crowd.spread
-        self._extent = ground.extent
-
-    def places(self, gathered: Gathered) -> Indices:
-        """Return for each descent the index of its minimum here, -1 for none."""
-        here = np.array([self._place(each) for each in gathered.minima], np.int32)
-        return np.where(gathered.reached >= 0, here[gathered.reached], -1) if here.size else gathered.reached
-
-    def _place(self, basin: Basin) -> int:
-        """Return the index of a minimum, at whose place or on whose level floor it is, or give it one."""
-        points = np.array([each.point for each in self.minima]).reshape(-1, self._extent.size)
-        same = (np.abs(points - basin.point) <= SAME * self._extent).all(axis=1)
-        if basin.stop is Stop.FLAT_MINIMUM:
-            apart = [abs(each.value - basin.value) for each in self.minima]
-            level = [each.stop is Stop.FLAT_MINIMUM for each in self.minima]
-            same |= np.array(level, bool) & (np.array(apart) <= LEVEL_FLOOR * self.spread)
-        if not same.any():
-            self.minima.append(replace(basin, starts=0, share=0.0))
-            return len(self.minima) - 1
-        return int(np.argmax(same))
-
-
-def _row(settings: Valleys, ground: Ground, known: _Known) -> tuple[Vector, Indices]:
+def _row(settings: Valleys, ground: Ground, known: Known) -> tuple[Vector, Indices]:
     """Return rates (m,), each a factor above the last, and which minimum one's own start reaches at each."""
-    rates = _row_rates(_ends_of_row(settings, ground))
+    rates = np.geomspace(*_ends_of_row(settings, ground), STRIP)
     still = replace(settings, slope_noise=0.0, seed=0, starts=100, rate=1.0)
-    return rates, known.places(_row_gathered(still, tuple(rates.tolist()), known.spread))
+    descended = _row_descended(still, tuple(rates.tolist()))
+    if any(each.stop is Stop.FLAT_MINIMUM for each in known.minima):  # which have no one place to be near to
+        return rates, known.places(_gathered(still, ground, descended, rates, known.spread))
+    return rates, known.nearest(descended)
 
 
 def _ends_of_row(settings: Valleys, ground: Ground) -> tuple[float, float]:
@@ -200,16 +175,10 @@ def _ends_of_row(settings: Valleys, ground: Ground) -> tuple[float, float]:
     return max(least, middle / BELOW), min(most, middle * ABOVE)
 
 
-def _row_rates(ends: tuple[float, float]) -> Vector:
-    return np.geomspace(*ends, STRIP)
-
-
 @lru_cache(maxsize=CROWDS)
-def _row_gathered(settings: Valleys, rates: tuple[float, ...], spread: float) -> Gathered:
-    ground = _ground(settings)
-    each = np.array(rates)
-    starts = np.tile([settings.start_x, settings.start_y], (each.size, 1))
-    return _gathered(settings, ground, _descend(settings, ground, starts, each), each, spread)
+def _row_descended(settings: Valleys, rates: tuple[float, ...]) -> Descended:
+    starts = np.tile([settings.start_x, settings.start_y], (len(rates), 1))
+    return _descend(settings, _ground(settings), starts, np.array(rates))
 
 
 def _minimum(basin: Basin, ground: Ground) -> dict[str, JsonValue]:
@@ -238,7 +207,7 @@ def _steepest(settings: Valleys, ground: Ground) -> float:
 class _Way:
     """The way of one's own start, as far as it is finite."""
 
-    def __init__(self, settings: Valleys, ground: Ground, known: _Known) -> None:
+    def __init__(self, settings: Valleys, ground: Ground, known: Known) -> None:
         start = np.array([[settings.start_x, settings.start_y]])
         descended = _descend(settings, ground, start, settings.rate)
         walked = descended.path[:, 0]
