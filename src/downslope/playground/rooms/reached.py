@@ -32,7 +32,9 @@ class Known:
     def places(self, gathered: Gathered) -> Indices:
         """Return for each descent the index of its minimum here, -1 for none."""
         here = np.array([self._place(each) for each in gathered.minima], np.int32)
-        return np.where(gathered.reached >= 0, here[gathered.reached], -1) if here.size else gathered.reached
+        if not here.size:
+            return gathered.reached
+        return np.asarray(np.where(gathered.reached >= 0, here[gathered.reached], -1), np.int32)
 
     def nearest(self, descended: Descended) -> Indices:
         """Return for each descent the index of the minimum that it has come near to, -1 for none.
