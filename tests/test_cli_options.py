@@ -24,7 +24,8 @@ def test_every_setting_has_its_option(command: str, capsys: pytest.CaptureFixtur
 
 def test_the_commands() -> None:
     assert [each.name for each in app.registered_commands] == [
-        "fit", "predict", "race", "sweep", "runs", "show", "report", "rerun", "resume", "surface", "slice", "shape", "play",
+        "fit", "predict", "race", "sweep", "runs", "show", "report", "rerun", "resume", "surface", "slice", "shape",
+        "play",
     ]  # fmt: skip
 
 
