@@ -75,6 +75,48 @@ export async function png(node: HTMLElement): Promise<Blob> {
   });
 }
 
+/** The same as one SVG: what is drawn on canvases as images in it, what is drawn as SVG and written as it is. */
+export function mixedSvg(node: HTMLElement): string {
+  const frame = node.getBoundingClientRect();
+  const made = (name: string, values: Record<string, string | number>) => {
+    const part = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(values)) part.setAttribute(key, String(value));
+    return part;
+  };
+  const { width, height } = frame;
+  const whole = made("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
+  whole.append(made("rect", { width, height, fill: getComputedStyle(node).getPropertyValue("--paper").trim() }));
+  for (const part of node.querySelectorAll<HTMLCanvasElement | SVGSVGElement>("canvas, svg")) {
+    const box = part.getBoundingClientRect();
+    if (!box.width || !box.height) continue;
+    const place = { x: box.left - frame.left, y: box.top - frame.top, width: box.width, height: box.height };
+    if (part instanceof SVGSVGElement) {
+      const inner = new DOMParser().parseFromString(svgText(part), "image/svg+xml").documentElement;
+      for (const [key, value] of Object.entries(place)) inner.setAttribute(key, String(value));
+      whole.append(document.importNode(inner, true));
+    } else {
+      whole.append(made("image", { ...place, preserveAspectRatio: "none", href: part.toDataURL("image/png") }));
+    }
+  }
+  for (const words of node.querySelectorAll("[data-words]")) {
+    const box = words.getBoundingClientRect();
+    const style = getComputedStyle(words);
+    const text = made("text", {
+      x: box.left - frame.left,
+      y: box.top - frame.top + box.height / 2,
+      "dominant-baseline": "central",
+      fill: style.color,
+      "font-family": style.fontFamily,
+      "font-size": style.fontSize,
+      "font-style": style.fontStyle,
+      "font-weight": style.fontWeight,
+    });
+    text.textContent = words.textContent;
+    whole.append(text);
+  }
+  return new XMLSerializer().serializeToString(whole);
+}
+
 export function save(blob: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
