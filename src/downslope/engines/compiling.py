@@ -36,6 +36,7 @@ SOURCES = (
     "ranking.py",
     "scaling.py",
     "sparse.py",
+    "sparse_steps.py",
     "stepping.py",
     "../losses/loss.py",
     "../steps.py",

@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from downslope.engines.compiling import inlined
-from downslope.types import FloatArray
+from downslope.types import Codes, FloatArray
 
 LINE = 64
 """Bytes that come together from memory."""
@@ -23,28 +23,46 @@ READ, KEEP, DATA = 0, 3, 1
 """For reading; into the nearest cache; data rather than instructions."""
 
 
+def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit the instruction for the element of an array that the arguments name."""
+    kind, *indices = signature.args
+    held = context.make_array(kind)(context, builder, arguments[0])
+    places = [
+        context.cast(builder, value, index, types.intp) for value, index in zip(arguments[1:], indices, strict=True)
+    ]
+    item: Any = cast("Any", cgutils).get_item_pointer(context, builder, kind, held, places)
+    address = builder.bitcast(item, cgutils.voidptr_t)
+    number = ir.IntType(32)
+    takes = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+    called = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], takes)
+    builder.call(called, [address, *(ir.Constant(number, each) for each in (READ, KEEP, DATA))])
+    return context.get_dummy_value()
+
+
 def _prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
     """Start loading the cache line of ``array[row, column]``."""
     del context
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind, *indices = signature.args
-        held = context.make_array(kind)(context, builder, arguments[0])
-        places = [
-            context.cast(builder, value, index, types.intp) for value, index in zip(arguments[1:], indices, strict=True)
-        ]
-        item: Any = cast("Any", cgutils).get_item_pointer(context, builder, kind, held, places)
-        address = builder.bitcast(item, cgutils.voidptr_t)
-        number = ir.IntType(32)
-        takes = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
-        called = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], takes)
-        builder.call(called, [address, *(ir.Constant(number, each) for each in (READ, KEEP, DATA))])
-        return context.get_dummy_value()
+        return _load(context, builder, signature, arguments)
 
     return types.void(array, row, column), generate
 
 
 prefetch = cast("Callable[[FloatArray, int, int], None]", intrinsic(_prefetch))
+
+
+def _prefetch_entry(context: Any, array: Any, place: Any) -> Any:
+    """Start loading the cache line of ``array[place]``."""
+    del context
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _load(context, builder, signature, arguments)
+
+    return types.void(array, place), generate
+
+
+prefetch_entry = cast("Callable[[FloatArray | Codes, int], None]", intrinsic(_prefetch_entry))
 
 
 @inlined

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from downslope.data.blocks import Block, Examples
+from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.engines import lanes as compiled
 from downslope.engines import linear as engine
 from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
@@ -18,16 +18,21 @@ EXPLODED = 1e6
 
 
 def standardised(examples: Examples) -> Examples:
-    """Return the examples with centre and scale applied, as steps on single rows need them, in one block."""
+    """Return the examples with centre and scale applied, as steps on single rows need them, in one block.
+
+    Those of sparse columns stay folded: a centre would fill the zeros.
+    """
     if examples.applied and len(examples.blocks) == 1:
         return examples
     blocks = list(examples)
     numbers = np.concatenate([each.numbers for each in blocks])
     codes = np.concatenate([each.codes for each in blocks])
+    parts = [each.sparse for each in blocks if each.sparse is not None]
     if not examples.applied:
         numbers -= examples.center.astype(numbers.dtype)
         numbers /= examples.scale.astype(numbers.dtype)
-    return replace(examples, blocks=(Block(0, numbers, codes),), applied=True)
+    block = Block(0, numbers, codes, SparseRows.joined(parts) if parts else None)
+    return replace(examples, blocks=(block,), applied=True)
 
 
 def relative_weights(examples: Examples) -> Vector:

@@ -73,9 +73,9 @@ class GradientDescentEstimator(BaseEstimator):
         return run_of(self._trained, [f"x{j}" for j in range(count)] if names is None else list(names))
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what is accepted: dense arrays of numbers, no missing values."""
+        """Tell scikit-learn what is accepted: arrays of numbers and sparse matrices, no missing values."""
         tags = cast("Any", super().__sklearn_tags__())
-        tags.input_tags.sparse = False
+        tags.input_tags.sparse = True
         return tags
 
     def _validate_params(self) -> None:
@@ -161,7 +161,8 @@ class GradientDescentEstimator(BaseEstimator):
         with np.errstate(invalid="ignore", over="ignore"):
             for first in range(0, features.shape[0], CHUNK):
                 rows = slice(first, first + CHUNK)
-                scores[rows] = features[rows].astype(np.float64, copy=False) @ coefficients
+                part: Any = features[rows].astype(np.float64, copy=False)
+                scores[rows] = part @ coefficients
             scores += intercept
         if not np.isfinite(scores).all():
             check_finite(features)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
+import scipy.sparse
 import sklearn.base
 import sklearn.utils
 import sklearn.utils.metaestimators
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from downslope.types import FloatArray, Vector
 
 _base: Any = sklearn.base
+_sparse: Any = scipy.sparse
 _utils: Any = sklearn.utils
 _metaestimators: Any = sklearn.utils.metaestimators
 _multiclass: Any = sklearn.utils.multiclass
@@ -39,16 +41,24 @@ def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
 def read_both(
     estimator: object, X: object, y: object, *, reset: bool, numeric: bool
 ) -> tuple[FloatArray, NDArray[Any]]:
-    """Return the arrays of X (n, p) and y (n,), not yet checked for values of X that are not finite."""
+    """Return X (n, p) and y (n,), not yet checked for values of X that are not finite; a sparse X by rows."""
     return _validation.validate_data(
-        estimator, X, y, reset=reset, dtype=PRECISIONS, ensure_all_finite=False, y_numeric=numeric
-    )
+        estimator, X, y, reset=reset, dtype=PRECISIONS, ensure_all_finite=False, y_numeric=numeric,
+        accept_sparse="csr",
+    )  # fmt: skip
 
 
 def read_features(estimator: object, X: object) -> FloatArray:
-    """Return the array of X for a fitted estimator, not yet checked for values that are not finite."""
+    """Return X for a fitted estimator, not yet checked for values that are not finite; a sparse X by rows."""
     _validation.check_is_fitted(estimator)
-    return _validation.validate_data(estimator, X, reset=False, dtype=PRECISIONS, ensure_all_finite=False)
+    return _validation.validate_data(
+        estimator, X, reset=False, dtype=PRECISIONS, ensure_all_finite=False, accept_sparse="csr"
+    )
+
+
+def is_sparse(features: object) -> bool:
+    """Say whether an X is a ``scipy.sparse`` matrix or array."""
+    return bool(_sparse.issparse(features))
 
 
 def check_finite(features: FloatArray) -> None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.blocks import Block, Examples
+from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.engines import linear as engine
 from downslope.engines.dummies import Dummies, find_dummies
-from downslope.engines.moments import level_counts, survey
+from downslope.engines.moments import column_sums, level_counts, survey
 from downslope.engines.scaling import moments_about, standardise
-from downslope.estimators.conventions import check_finite
+from downslope.errors import ColumnError
+from downslope.estimators.conventions import check_finite, is_sparse
 from downslope.models.linear import Point
 from downslope.types import FloatArray, Vector
 
@@ -72,8 +74,8 @@ class Encoded:
 
     @property
     def origin(self) -> tuple[Vector, Vector]:
-        """Return the centre and the scale of the number features."""
-        numbers = self.place[: self.examples.numbers]
+        """Return the centre and the scale of the number features, or of the sparse ones."""
+        numbers = self.place[: self.examples.numbers + self.examples.sparse]
         return self.coordinates.center[numbers], self.coordinates.finite_scale[numbers]
 
     def to_features(self, point: Point) -> Point:
@@ -97,6 +99,8 @@ def examples_of(
     free: nothing depends on the scale but rounding, so a small table may have a scale near the deviation.
     whole: the examples are read in whole passes, for which one-hot columns are better held as codes.
     """
+    if is_sparse(features):
+        return _from_sparse(features, target, weights, center=center, scale=scale)
     small = features.size <= SMALL_TABLE
     if small and not features.flags.writeable:
         features = features.copy()  # a kernel would be compiled once more for what it may not write to
@@ -109,6 +113,43 @@ def examples_of(
         coordinates = coordinates.short()
     place = np.arange(features.shape[1], dtype=np.intp)
     return Encoded(encode(features, target, weights, coordinates), coordinates, place)
+
+
+def _from_sparse(features: Any, target: Vector, weights: Vector | None, *, center: bool, scale: bool) -> Encoded:
+    """Return the examples of a sparse matrix, whose zeros are never written out."""
+    rows = sparse_rows(features)
+    columns = features.shape[1]
+    sums = column_sums(rows, engine.NONE if weights is None else weights, columns)
+    total = rows.rows if weights is None else float(weights.sum())
+    if not np.isfinite(sums).all():
+        check_finite(features)
+        message = "X holds values too large to square in float64 (above 1e150); rescale them first"
+        raise ColumnError(message)
+    mean = sums[0] / total
+    coordinates = _coordinates(mean, np.maximum(sums[1] / total - mean**2, 0.0), center=center, scale=scale)
+    return Encoded(encode_sparse(rows, target, weights, coordinates), coordinates, np.arange(columns, dtype=np.intp))
+
+
+def sparse_rows(features: Any) -> SparseRows:
+    """Return the rows of a ``scipy.sparse`` matrix by rows, in float64 where there are few entries."""
+    if not features.has_canonical_format:
+        features = features.copy()
+        features.sum_duplicates()
+    values = features.data.astype(np.float64) if features.nnz <= SMALL_TABLE else features.data
+    starts, places = features.indptr.astype(np.int64), features.indices.astype(np.int32, copy=False)
+    read_only = not (values.flags.writeable and places.flags.writeable)  # kernels are compiled once more for such
+    return SparseRows(starts, places.copy(), values.copy()) if read_only else SparseRows(starts, places, values)
+
+
+def encode_sparse(rows: SparseRows, target: Vector, weights: Vector | None, coordinates: Coordinates) -> Examples:
+    """Return the examples of sparse rows in given coordinates, which are folded into the weights."""
+    center, scale = coordinates.center, coordinates.scale
+    block = Block(0, np.empty((rows.rows, 0), rows.values.dtype), np.empty((rows.rows, 0), np.int32), rows)
+    unchanged = not center.any() and bool((scale == 1.0).all())
+    return Examples(
+        (block,), 0, target, weights, np.empty(0), np.empty(0), True, sparse=center.shape[0],
+        sparse_center=None if unchanged else center, sparse_scale=None if unchanged else scale,
+    )  # fmt: skip
 
 
 def _from_dummies(found: Dummies, target: Vector, weights: Vector | None, *, center: bool, scale: bool) -> Encoded:
@@ -132,6 +173,8 @@ def _from_dummies(found: Dummies, target: Vector, weights: Vector | None, *, cen
 
 def encode(features: FloatArray, target: Vector, weights: Vector | None, coordinates: Coordinates) -> Examples:
     """Return the examples of an array in given coordinates."""
+    if is_sparse(features):
+        return encode_sparse(sparse_rows(features), target, weights, coordinates)
     numbers, applied = _numbers(features, coordinates)
     block = Block(0, numbers, np.empty((features.shape[0], 0), np.int32))
     return Examples((block,), 0, target, weights, coordinates.center, coordinates.scale, applied)

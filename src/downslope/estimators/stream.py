@@ -17,17 +17,20 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from downslope.certificate import start_objective
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.learning_rate import HIGHEST_CURVATURE
+from downslope.choices.sparse_steps import choose_sparse_rate, sparse_batch_size
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
 from downslope.engines import linear as engine
 from downslope.engines.moments import second_moments
+from downslope.engines.sparse_training import Shown, SparseTraining
+from downslope.estimators.conventions import is_sparse
 from downslope.estimators.features import Coordinates, encode
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, StepRecord, Verdict
@@ -50,6 +53,7 @@ class Stream:
 
     weight: sum of their weights. mean, spread: (p,), spread being the weighted sum of squares about the mean.
     seen, calls: rows and calls. batch, rate, delta: chosen at the first call that could choose; nan or 0 until then.
+    shown: what steps on sparse rows remember of the columns, in original units.
     """
 
     weight: float
@@ -60,6 +64,7 @@ class Stream:
     batch: int = 0
     rate: float = math.nan
     delta: float = math.nan
+    shown: Shown | None = None
 
     @classmethod
     def empty(cls, columns: int) -> Stream:
@@ -79,7 +84,11 @@ class Stream:
         if more == 0:
             return self
         mean = each @ features / more
-        spread = each @ (features - mean) ** 2
+        if is_sparse(features):
+            squares: Any = cast("Any", features).power(2)
+            spread = np.maximum(each @ squares - more * mean**2, 0.0)
+        else:
+            spread = each @ (features - mean) ** 2
         total, apart = self.weight + more, mean - self.mean
         return replace(
             self, weight=total, mean=self.mean + apart * (more / total),
@@ -112,6 +121,8 @@ def advance(
     coefficients: (p, k) in original units. A pass that diverges leaves the weights as they were.
     """
     began = time.perf_counter()
+    if is_sparse(rows.features):
+        return advance_sparsely(stream, rows, spec, loss, outputs, coefficients, intercept)
     stream = stream.joined(rows.features.astype(np.float64, copy=False), rows.weights)
     coordinates = stream.coordinates(center=spec.fit_intercept and spec.standardize, scale=spec.standardize)
     examples = encode(rows.features, rows.target, rows.weights, coordinates)
@@ -136,7 +147,56 @@ def advance(
     }  # fmt: skip
     fine, updates = whole and point.finite, int(trainer.updates)
     training = _training(examples, objective, point if fine else start, fine, updates, settled, choices, began)
-    following = replace(stream, seen=stream.seen + examples.rows, calls=stream.calls + 1)
+    following = replace(stream, seen=stream.seen + examples.rows, calls=stream.calls + 1, shown=None)
+    return following, training, coordinates
+
+
+def advance_sparsely(
+    stream: Stream, rows: Rows, spec: Spec, loss: str, outputs: int, coefficients: Matrix, intercept: Vector
+) -> tuple[Stream, Training, Coordinates]:
+    """Do as ``advance`` on sparse rows, by steps that ask for no scale: coordinates are the original ones.
+
+    An ``auto`` l2 is 0, since a penalty would depend on the units; a given one acts on weights in original units. The
+    rate is chosen on the first rows, and kept: the rule falls by itself.
+    """
+    began = time.perf_counter()
+    columns = int(rows.features.shape[1])
+    stream = stream.joined(rows.features.astype(np.float64, copy=False), rows.weights)
+    coordinates = Coordinates(np.zeros(columns), np.ones(columns))
+    examples = encode(rows.features, rows.target, rows.weights, coordinates)
+    known = replace(spec, l2=0.0) if isinstance(spec.l2, str) else spec
+    if loss == "huber" and isinstance(spec.huber_delta, str) and math.isfinite(stream.delta):
+        known = replace(known, huber_delta=stream.delta)
+    problem = pose(examples, known, loss, outputs)
+    objective, choices = problem.objective, list(problem.choices)
+    batch = 1 if spec.method == "stochastic" else int(sparse_batch_size(examples).value)
+    if not isinstance(spec.batch_size, str):
+        batch = min(int(spec.batch_size), examples.rows)
+    rate = stream.rate if isinstance(spec.learning_rate, str) else float(spec.learning_rate)
+    if math.isnan(rate):
+        choices.append(choose_sparse_rate(examples, objective, batch, spec.seed))
+        rate = float(choices[-1].value)
+    start = Point(coefficients.copy(), intercept.copy())
+    drawn = order(examples.rows, spec.seed, stream.calls)
+    rates = np.full(-(-drawn.size // batch), rate)
+    steps = SparseTraining.start(examples, objective, start, math.inf)
+    if stream.shown is not None:
+        steps.take_up(stream.shown)
+    elif start.weights.any():  # after a fit: what each column has shown is looked at before a step is taken
+        steps.advance(drawn, 0, drawn.size, batch, 0.0 * rates)
+    updates, _ = steps.advance(drawn, 0, drawn.size, batch, rates)
+    point = steps.point()
+    fine = updates == rates.size and point.finite
+    settled: dict[str, JsonValue] = {
+        "loss": loss, "method": "mini-batch" if batch > 1 else "stochastic", "l2": objective.l2, "rule": "adagrad",
+        "learning_rate": rate, "batch_size": batch, "schedule": "constant", "average": False, "epochs": 1,
+    }  # fmt: skip
+    training = _training(examples, objective, point if fine else start, fine, updates, settled, tuple(choices), began)
+    delta = objective.loss.high if loss == "huber" else stream.delta
+    following = replace(
+        stream, seen=stream.seen + examples.rows, calls=stream.calls + 1, rate=rate, delta=delta,
+        shown=steps.shown if fine else stream.shown,
+    )  # fmt: skip
     return following, training, coordinates
 
 

@@ -13,10 +13,12 @@ from downslope.data.blocks import Examples
 from downslope.engines import stepping
 from downslope.engines.arguments import LossShape, Rule, State
 from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of
+from downslope.engines.sparse_training import SparseTraining
 from downslope.models.linear import Objective, Point
 from downslope.steps import PLAIN, schedule
 from downslope.training.checkpoint import Keeper
 from downslope.types import Indices, JsonValue, Vector
+from downslope.words import say
 
 LOOKS = 16
 """Times an epoch is looked at, so that divergence is caught while it happens."""
@@ -63,8 +65,10 @@ class Course:
         return self.epochs // 2
 
 
-def trainer_of(course: Course, rate: float, start_objective: float, start: Point) -> Single | Several:
-    """Return what runs one training: the fastest kernels for one output, a lane for several."""
+def trainer_of(course: Course, rate: float, start_objective: float, start: Point) -> Single | Several | Sparse:
+    """Return what runs one training: the fastest kernels for one output, a lane for several, sparse steps."""
+    if course.examples.sparse:
+        return Sparse(course, rate, start_objective, start)
     kind = Single if course.objective.outputs == 1 else Several
     return kind(course, rate, start_objective, start)
 
@@ -156,6 +160,40 @@ class Several:
         self.updates = values["made"]
 
 
+class Sparse:
+    """One training on rows without their zeros, of any number of outputs."""
+
+    def __init__(self, course: Course, rate: float, start_objective: float, start: Point) -> None:
+        """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
+        self.course, self.rate = course, rate
+        limit = EXPLODED * max(start_objective, 1e-300)
+        self.training = SparseTraining.start(course.examples, course.objective, start, limit)
+        self.averaging = False
+        self.updates = 0
+
+    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+        count = -(-(end - begin) // self.course.batch)
+        rates = self.rate * self.course.share(self.updates, count)
+        done, total = self.training.advance(rows, begin, end, self.course.batch, rates)
+        self.updates += done
+        return total / max(end - begin, 1), done == count
+
+    def point(self) -> Point:
+        """Return where the training stands."""
+        return self.training.point()
+
+    def to_checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, JsonValue]]:
+        """Return all that the training remembers, as arrays and JSON."""
+        return {"state": self.training.state, "seen": self.training.seen}, {"made": self.updates}
+
+    def restore(self, keeper: Keeper, values: Mapping[str, JsonValue]) -> None:
+        """Go on from what ``to_checkpoint`` gave; raises RunError where the arrays do not fit."""
+        found = keeper.fitting(self.to_checkpoint()[0])
+        self.training.state, self.training.seen = found["state"], found["seen"]
+        self.updates = values["made"]
+
+
 LANE_ARRAYS = ("rates", "every", "weights", "first", "second", "updates", "alive", "average")
 
 
@@ -169,7 +207,7 @@ def lanes_of(start: Lanes, keeper: Keeper, averaged: int) -> Lanes:
     begin = keeper.begin
     kept = begin.arrays.get("lanes.rates") if begin is not None else None
     if kept is None or not 0 < kept.size <= start.rates.size:
-        raise keeper.foreign("it holds other learning rates")
+        raise keeper.foreign(say("it holds other learning rates"))
     like = lane_arrays(start.keep(np.arange(kept.size)))
     found = keeper.fitting(like)
     return replace(start, averaged=averaged, **{name: found[f"lanes.{name}"] for name in LANE_ARRAYS})

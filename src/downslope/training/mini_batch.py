@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.curvature import Moments, in_memory
 from downslope.choices.learning_rate import candidate_rates
+from downslope.choices.sparse_steps import choose_sparse_rate, sparse_batch_size
+from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.engines.racing import EXPLODED, Lanes, standardised
+from downslope.errors import OptionError
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
@@ -50,7 +53,7 @@ def descend_in_batches(
     """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
     ready = standardised(in_memory(examples, spec.seed))
     choices: list[Choice] = []
-    rule = rule_number("plain" if spec.rule == "auto" else spec.rule)
+    rule = rule_number(_rule(examples, spec))
     batch = 1
     if method == "mini-batch":
         batch = _batch_size(ready, objective, rule, spec, choices, keeper)
@@ -62,14 +65,14 @@ def descend_in_batches(
         name = "constant" if average else "cosine"
     course = Course(ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed)
     judge = Judge(ready, objective, moments, metric, log, spec)
-    point = start or Point.zeros(examples.features, objective.outputs)
-    if isinstance(spec.learning_rate, str):
+    point = start or _start(ready, objective)
+    if isinstance(spec.learning_rate, str) and not examples.sparse:
         race = _Race(course, judge, candidate_rates(shape, RULES[rule]), point, keeper)
         descent = race.run()
         choices.append(race.choice())
         rate = race.best.rate
     else:
-        rate = float(spec.learning_rate)
+        rate = _rate(course, spec, choices, keeper)
         descent = _Single(course, judge, rate, point, keeper).run()
     if descent.failed:
         fall = Fall(log.updates, rate, batch, RULES[rule], descent.point)
@@ -82,11 +85,46 @@ def descend_in_batches(
     return descent, choices, settled
 
 
+def _start(examples: Examples, objective: Objective) -> Point:
+    """Return where steps begin: at zero; on sparse rows, whose steps have a size, at the best constant."""
+    if examples.sparse:
+        return constant_start(examples, objective)
+    return Point.zeros(examples.features, objective.outputs)
+
+
+def _rule(examples: Source, spec: Spec) -> str:
+    """Return the rule of the steps; raises OptionError for one that would move weights that a sparse row has not."""
+    if not examples.sparse:
+        return "plain" if spec.rule == "auto" else spec.rule
+    if spec.rule not in ("auto", "adagrad") or spec.average is True:
+        message = say(
+            "steps on sparse columns go by adagrad, normalised by what each column has shown, and without an average; "
+            "leave rule and average out, or use the method scaled"
+        )
+        raise OptionError(message)
+    return "adagrad"
+
+
+def _rate(course: Course, spec: Spec, choices: list[Choice], keeper: Keeper) -> float:
+    """Return the learning rate that was given, or the one chosen for sparse steps."""
+    if not isinstance(spec.learning_rate, str):
+        return float(spec.learning_rate)
+
+    def choose() -> Choice:
+        return choose_sparse_rate(course.examples, course.objective, course.batch, course.seed)
+
+    choices.append(keeper.choose("learning_rate", choose))
+    return float(choices[-1].value)
+
+
 def _batch_size(
     examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice], keeper: Keeper
 ) -> int:
     if not isinstance(spec.batch_size, str):
         return min(int(spec.batch_size), examples.rows)
+    if examples.sparse:
+        choices.append(sparse_batch_size(examples))
+        return int(choices[-1].value)
     choice = keeper.choose("batch_size", lambda: choose_batch_size(examples, objective, rule, spec.momentum, spec.seed))
     choices.append(choice)
     return min(int(choice.value), examples.rows)

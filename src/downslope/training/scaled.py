@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from downslope.certificate import Bound, certify, has_proof, relative_gap
-from downslope.choices.curvature import Moments, bent_moments, exact_moments, joint_moments
+from downslope.choices.curvature import SCATTERED, Moments, bent_moments, exact_moments, joint_moments
 from downslope.data.blocks import Source
 from downslope.engines import linear as engine
 from downslope.engines.linear import Evaluation
@@ -308,10 +308,12 @@ class ScaledDescent:
         passes = math.log(max(left / max(wanted, 1e-300), 1.0)) / -math.log(min(share, 0.95))
         rows = self.moments.sampled or self.examples.rows
         dense, outputs = self.examples.numbers, self.objective.outputs
-        cells = self.examples.rows * (dense + self.examples.categories) * outputs
+        written = dense + self.examples.categories + self.examples.entries / self.examples.rows
+        cells = self.examples.rows * written * outputs
         size = self.examples.features + 1
         matrices = outputs * (outputs + 1) // 2 if joins(self.objective, self.examples.features) else outputs
-        cost = matrices * (rows * dense * dense + size**3 / 3) / PRODUCTS_PER_SECOND
+        products = SCATTERED * written**2 if self.examples.sparse else dense * dense
+        cost = matrices * (rows * products + size**3 / 3) / PRODUCTS_PER_SECOND
         return passes * cells / CELLS_PER_SECOND > 1.5 * cost
 
     def rebuild(self, point: Point, *, majorant: bool = False) -> None:

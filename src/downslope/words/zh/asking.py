@@ -20,6 +20,10 @@ SETTINGS = {
         "scaled 方法自己决定每一步的方向和长短，因此 rule、schedule、warmup 和 learning-rate 对它不起作用；"
         "请去掉它们，或指定其他方法"
     ),
+    "steps on sparse columns go by adagrad, normalised by what each column has shown, and without an average; "
+    "leave rule and average out, or use the method scaled": (
+        "稀疏列上的步按 adagrad 走，并以每一列所显示的大小归一化，且不取平均；请去掉这两项，或改用 scaled 方法"
+    ),
     "the rule {rule} is for networks; name a --model such as mlp:64 or another rule": (
         "规则 {rule} 用于神经网络；请指定 --model（例如 mlp:64），或换一个规则"
     ),

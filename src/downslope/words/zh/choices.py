@@ -44,7 +44,7 @@ CHOICES = {
     "1, times the inverse Hessian measured on {rows} rows: the step that a bowl needs": (
         "1，乘以在{rows}行上测得的海森矩阵的逆：这正是碗形所需要的一步"
     ),
-    "{sampled} sampled": "抽取的 {sampled} ",
+    "{sampled} sampled": "抽取的 {sampled}",
     "all": "全部",
     "2 / (largest + smallest curvature) = 2 / ({largest} + {smallest})": (
         "2 / (最大曲率 + 最小曲率) = 2 / ({largest} + {smallest})"
@@ -75,7 +75,13 @@ CHOICES = {
     ),
     "batches of {batch}: rows of mean squared length {length}, largest second moment {largest}, curvature of the loss "
     "{bend}": "每批 {batch} 行：行的长度平方平均为 {length}，最大二阶矩为 {largest}，损失的曲率为 {bend}",
+    "the lowest loss of {rates} rates over {rows} examples, each scored before its step": (
+        "{rates} 个学习率在 {rows} 个样本上的损失中最低的那个，每个样本都在走步之前先打分"
+    ),
     # the batch size
+    "sparse rows share few weights, so a few slopes at once cost less and change nothing else": (
+        "稀疏的行很少共用权重，因此一次算几个斜率更省时间，而别的都不变"
+    ),
     "the gradient's noise scale at the start is {scale} examples, and a step costs as much as reading {examples} of "
     "them": "起点处梯度的噪声尺度为 {scale} 个样本，而走一步所需的时间相当于读取 {examples} 个样本",
     "the gradient's noise scale {when} is {measured}, and a step costs as much as {examples} of them; "
