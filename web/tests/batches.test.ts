@@ -85,6 +85,9 @@ describe("the picture of batches", () => {
 describe("the moments of the clock", () => {
   it("are evenly apart, and of updates by a factor, each once", () => {
     expect(momentsOf(1000, 4, "examples")).toEqual([0, 250, 500, 750, 1000]);
+    expect(momentsOf(100, 3, "examples")).toEqual([0, 33, 67, 100]);
+    expect(momentsOf(3, 200, "examples")).toEqual([0, 1, 2, 3]);
+    expect(momentsOf(3, 2, "seconds")).toEqual([0, 1.5, 3]);
     const updates = momentsOf(1000, 200, "updates");
     expect(updates.slice(0, 4)).toEqual([0, 1, 2, 3]);
     expect(updates.at(-1)).toBe(1000);

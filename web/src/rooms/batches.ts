@@ -70,7 +70,9 @@ function pairs(grid: Grid, first: number, second: number): Point[] {
 export function momentsOf(last: number, count: number, against: Against): number[] {
   if (!(last > 0)) return [0];
   const steps = Math.min(MOMENTS, Math.max(1, count));
-  if (against !== "updates") return Array.from({ length: steps + 1 }, (_, step) => (last * step) / steps);
+  const even = Array.from({ length: steps + 1 }, (_, step) => (last * step) / steps);
+  if (against === "seconds") return even;
+  if (against === "examples") return [...new Set(even.map(Math.round))];
   const whole = Array.from({ length: steps }, (_, step) => Math.round(last ** (step / Math.max(1, steps - 1))));
   return [...new Set([0, ...whole])];
 }

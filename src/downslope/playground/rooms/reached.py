@@ -45,7 +45,7 @@ class Known:
 
         ends, known = descended.points, [*self.minima, *self._unmet()]
         if not known:
-            return np.full(ends.shape[0], -1, np.int32)
+            return np.full((ends.shape[0],), -1, np.int32)
         points = np.array([each.point for each in known])
         whole = gathering.Ground(self._ground.measure, self._ground.low, self._ground.high, self.spread)
         with np.errstate(over="ignore", invalid="ignore"):  # where descents have run away
