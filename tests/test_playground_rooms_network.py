@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -290,3 +292,12 @@ def test_a_thousand_updates_a_second_and_fifty_five_frames() -> None:
         run.advance(20)
         run.frame().packed()
     assert time.perf_counter() - began < 0.7
+
+
+def test_every_sentence_of_the_room_has_words_in_both_languages() -> None:
+    root = Path(__file__).parent.parent
+    source = (root / "src/downslope/playground/rooms/network.py").read_text(encoding="utf-8")
+    words = (root / "web/src/words/network.ts").read_text(encoding="utf-8")
+    keys = set(re.findall(r'"(network-[a-z-]+)"', source))
+    assert len(keys) == 8
+    assert all(words.count(f'"{key}":') == 2 for key in keys)
