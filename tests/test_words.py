@@ -40,6 +40,13 @@ def test_a_sentence_in_another_language(chinese: dict[str, str]) -> None:
     assert both(told) == {"en": "{x} has 1,200 rows", "zh": "1,200 行，名为{x}"}
 
 
+def test_a_space_is_between_chinese_and_latin_whatever_the_value(chinese: dict[str, str]) -> None:
+    chinese |= {"{rows} in {source}": "{source}中有{rows}", "the table": "表格"}
+    assert in_language(say("{rows} in {source}", rows=3, source="cars.csv"), "zh") == "cars.csv 中有 3"
+    assert in_language(say("{rows} in {source}", rows="no", source=say("the table")), "zh") == "表格中有 no"
+    assert in_language(say("{rows} in {source}", rows=3, source="a列"), "zh") == "a列中有 3", "names stay as they are"
+
+
 def test_parts_keep_how_they_were_made(chinese: dict[str, str]) -> None:
     chinese |= {"one": "一", "two": "二", ", ": "、"}
     assert in_language(say("one") + say("two"), "zh") == "一二"

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from string import Formatter
 from typing import Any, Literal, TypeAlias, get_args
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -24,6 +25,10 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 _VALUES_ONLY = re.compile(r"(?:\{\w+\})*")
 """A template without a word of its own, which every language shares."""
+
+
+_JOINT = re.compile(r"[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9%][\u4e00-\u9fff]")
+"""Where a space belongs between Chinese and what is not: a value may be of either kind."""
 
 
 class Sentence(str):
@@ -89,9 +94,19 @@ def in_language(text: str, language: Language) -> str:
     if pattern is None:
         return str(text)
     try:
-        return pattern.format(**{name: in_language(each, language) for name, each in text.values.items()})
-    except (KeyError, IndexError):  # the record of another version, whose sentence had other values
+        return _filled(pattern, {name: in_language(each, language) for name, each in text.values.items()})
+    except KeyError:  # the record of another version, whose sentence had other values
         return str(text)
+
+
+def _filled(pattern: str, values: Mapping[str, str]) -> str:
+    """Return a pattern with its values; raises KeyError for one that is not there."""
+    text = ""
+    for literal, name, _, _ in Formatter().parse(pattern):
+        for piece in (literal, values[name] if name is not None else ""):
+            apart = _JOINT.fullmatch(text[-1:] + piece[:1])
+            text += f" {piece}" if apart else piece
+    return text
 
 
 def both(text: str) -> dict[Language, str]:

@@ -145,7 +145,7 @@ SOURCES = {
     ),
     "--sql and a source exclude each other; give one of them": "--sql 与数据来源不能同时给出；请只给一个",
     "the query": "查询结果",
-    "the {name}": "{name} ",
+    "the {name}": "{name}",
     "the dict of columns": "由列组成的字典",
     "the query does not work: {error}": "查询无法执行：{error}",
     "--sql must be one query that returns rows, such as: select * from 'flights.parquet'": (

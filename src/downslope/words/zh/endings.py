@@ -65,7 +65,7 @@ DIVERGENCE = {
     "2 (1 + momentum) / largest curvature": "2 (1 + 动量) / 最大曲率",
     "2 (1 + m) / (1 + 2 m) / largest curvature": "2 (1 + m) / (1 + 2 m) / 最大曲率",
     " of momentum {momentum}": "动量 {momentum} 的",
-    " of Nesterov's momentum {momentum}": " Nesterov 动量 {momentum} 的",
+    " of Nesterov's momentum {momentum}": "Nesterov 动量 {momentum} 的",
     ", and {steepness}": "，并且{steepness}",
     "then any rate below {bound} is stable": "那样，低于 {bound} 的学习率都是稳定的",
     "{words}. Try {wanted}, or standardise: {stable}.": "{words}。试试 {wanted}，或者先标准化：{stable}。",
@@ -105,7 +105,7 @@ DIVERGENCE = {
     "the {loss} loss has a corner and no curvature, so a step is as long far from the minimum as near "
     "it, and learning "
     "rate {rate} jumps across. Try {wanted}, or leave the rate to auto.": (
-        "{loss}损失有棱角而没有曲率，因此离最小值远近，步子都一样长，学习率 {rate} 会跳过它。"
+        "{loss}损失有棱角而没有曲率，因此无论离最小值远近，步子都一样长，学习率 {rate} 会跳过它。"
         "试试 {wanted}，或者把学习率留给 auto。"
     ),
     "diverged at update {update}: {what} at learning rate {rate}; try {smaller}, or leave the rate to choice": (

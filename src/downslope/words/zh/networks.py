@@ -94,7 +94,7 @@ NETWORKS = {
         "{fast} 的梯度为 {other_gradient}（权重长度 {other_weights}）："
         "按各自权重的比例，同一个学习率使后者移动的距离是前者的{times}"
     ),
-    "{times} times": " {times} 倍",
+    "{times} times": "{times} 倍",
     "infinitely": "无穷多倍",
     "--normalisation batch": "--normalisation batch",
     "--activation relu with --start he": "--activation relu 加上 --start he",
