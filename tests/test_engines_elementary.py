@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from downslope.engines.compiling import kernel
+from downslope.compiling import kernel
 from downslope.engines.elementary import exp_single, log1p_single
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, minimize
 
-from downslope.engines import compiling
-from downslope.engines.compiling import COMPILE_CLOCK, inlined
+from downslope import compiling
+from downslope.compiling import COMPILE_CLOCK, inlined
 from downslope.engines.dummies import WORTH, Dummies, find_dummies
 from downslope.engines.quadratic import coordinate_descent
 from downslope.engines.scaling import standardise
@@ -133,6 +133,6 @@ def test_the_kept_kernels_are_named_after_every_source_that_shapes_them() -> Non
     folder = Path(compiling.__file__).parent
     named = {(folder / name).resolve() for name in compiling.SOURCES}
     assert all(each.exists() for each in named)
-    shaping = {each for each in folder.glob("*.py") if re.search("^@(kernel|inlined)", each.read_text(), re.MULTILINE)}
+    shaping = {each for each in folder.rglob("*.py") if re.search("^@(kernel|inlined)", each.read_text(), re.MULTILINE)}
     assert shaping
     assert shaping <= named

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downslope.engines.compiling import COMPILE_CLOCK
+from downslope.compiling import COMPILE_CLOCK
 from downslope.errors import OptionError
 from downslope.fitting import fit, race
 from downslope.fitting.budgets import example_checkpoints, second_checkpoints

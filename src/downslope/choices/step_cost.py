@@ -18,9 +18,9 @@ from typing import cast
 
 import numpy as np
 
+from downslope.compiling import CACHE_FOLDER
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
-from downslope.engines.compiling import CACHE_FOLDER
 from downslope.engines.racing import Lanes
 from downslope.models.linear import Objective
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.engines.compiling import inlined, kernel
+from downslope.compiling import inlined, kernel
 from downslope.engines.linear import in_parts
 from downslope.types import Codes, FloatArray, Vector
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from downslope.engines.compiling import inlined
+from downslope.compiling import inlined
 
 single = np.float32
 

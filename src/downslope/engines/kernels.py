@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from downslope.engines.compiling import inlined, kernel
+from downslope.compiling import inlined, kernel
 from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, single
 from downslope.losses import CLIPPED, HINGE, LOG, POISSON, SQUARED
 from downslope.types import Codes, FloatArray, Matrix, Vector

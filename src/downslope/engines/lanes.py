@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from downslope.compiling import inlined, ordered_kernel
 from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
-from downslope.engines.compiling import inlined, ordered_kernel
 from downslope.engines.elementary import ONE, ZERO, exp_single, log1p_single, single
 from downslope.engines.kernels import loss_and_slope
 from downslope.engines.prefetch import prefetch_row

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from downslope.engines.compiling import inlined
+from downslope.compiling import inlined
 from downslope.types import Codes, FloatArray
 
 LINE = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from downslope.engines.compiling import inlined, kernel
+from downslope.compiling import inlined, kernel
 from downslope.types import Matrix, Vector
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.engines.compiling import kernel
+from downslope.compiling import kernel
 from downslope.types import Vector
 
 Keys = NDArray[np.int64]

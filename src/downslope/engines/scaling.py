@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from downslope.engines.compiling import kernel
+from downslope.compiling import kernel
 from downslope.engines.linear import in_parts
 from downslope.types import FloatArray, Matrix, Vector
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from downslope.engines.compiling import inlined, kernel
+from downslope.compiling import inlined, kernel
 from downslope.engines.kernels import FLUSH, TILE, gather_tile, score_tile, tile_losses, weigh_tile
 from downslope.types import Codes, FloatArray, Matrix, Offsets, Vector
 

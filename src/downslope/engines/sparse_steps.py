@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from downslope.compiling import inlined, kernel
 from downslope.engines.arguments import LossShape, Penalty
-from downslope.engines.compiling import inlined, kernel
 from downslope.engines.kernels import tile_losses
 from downslope.engines.prefetch import prefetch, prefetch_entry
 from downslope.engines.stepping import shrink_to_zero

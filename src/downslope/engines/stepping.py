@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from downslope.compiling import inlined, kernel
 from downslope.engines.arguments import LossShape, Penalty, Rows, Rule, State
-from downslope.engines.compiling import inlined, kernel
 from downslope.engines.kernels import tile_losses
 from downslope.engines.prefetch import prefetch_row
 from downslope.steps import ADAGRAD, ADAM, BETA_FIRST, BETA_SECOND, DECAY, EPSILON, MOMENTUM, NESTEROV, PLAIN, RMSPROP

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.start import constant_start
+from downslope.compiling import COMPILE_CLOCK
 from downslope.data.arrow import arrow
 from downslope.data.blocks import Examples
 from downslope.data.images import is_images
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
-from downslope.engines.compiling import COMPILE_CLOCK
 from downslope.engines.linear import NONE
 from downslope.engines.moments import level_counts
 from downslope.engines.scaling import moments_about

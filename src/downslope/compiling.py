@@ -25,21 +25,21 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Freedoms given to the compiler. Not ``nnan`` or ``ninf``: they would let it drop the tests for NaN."""
 
 SOURCES = (
-    "arguments.py",
     "compiling.py",
-    "dummies.py",
-    "elementary.py",
-    "kernels.py",
-    "lanes.py",
-    "prefetch.py",
-    "quadratic.py",
-    "ranking.py",
-    "scaling.py",
-    "sparse.py",
-    "sparse_steps.py",
-    "stepping.py",
-    "../losses/loss.py",
-    "../steps.py",
+    "engines/arguments.py",
+    "engines/dummies.py",
+    "engines/elementary.py",
+    "engines/kernels.py",
+    "engines/lanes.py",
+    "engines/prefetch.py",
+    "engines/quadratic.py",
+    "engines/ranking.py",
+    "engines/scaling.py",
+    "engines/sparse.py",
+    "engines/sparse_steps.py",
+    "engines/stepping.py",
+    "losses/loss.py",
+    "steps.py",
 )
 """What shapes the machine code; the last two give it their constants."""
 
