@@ -5,6 +5,7 @@
 
 from downslope.certificate.bound import (
     Bound,
+    class_totals,
     has_proof,
     mean,
     quadratic_bound,
@@ -13,4 +14,13 @@ from downslope.certificate.bound import (
 )
 from downslope.certificate.sums import certify
 
-__all__ = ["Bound", "certify", "has_proof", "mean", "quadratic_bound", "relative_gap", "start_objective"]
+__all__ = [
+    "Bound",
+    "certify",
+    "class_totals",
+    "has_proof",
+    "mean",
+    "quadratic_bound",
+    "relative_gap",
+    "start_objective",
+]

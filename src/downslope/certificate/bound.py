@@ -73,7 +73,12 @@ def start_objective(examples: Source, objective: Objective) -> float:
 
 def class_counts(examples: Source, objective: Objective) -> Vector:
     """Return the summed weights (classes,) of the examples of each class."""
-    return examples.total(partial(_class_counts, classes=max(objective.outputs, 2)), features=False)
+    return class_totals(examples, max(objective.outputs, 2))
+
+
+def class_totals(examples: Source, classes: int) -> Vector:
+    """Return the summed weights (classes,) of the examples of so many classes."""
+    return examples.total(partial(_class_counts, classes=classes), features=False)
 
 
 def _class_counts(examples: Examples, classes: int) -> Vector:

@@ -115,7 +115,9 @@ def _metavar(name: str, setting: Setting) -> str:
         return "COUNT" if setting.whole else "NUMBER"
     if setting.choices:
         return "NAME"
-    return {"sql": "QUERY", "where": "CONDITION"}.get(name, "COLUMN")
+    return {"sql": "QUERY", "where": "CONDITION", "memory": "SIZE", "cache_size": "SIZE", "cache": "FOLDER"}.get(
+        name, "COLUMN"
+    )
 
 
 def _about(default: object, setting: Setting) -> str:

@@ -34,6 +34,19 @@ def connection() -> DuckDBPyConnection:
     return _database().cursor()
 
 
+def bounded(memory: int) -> DuckDBPyConnection:
+    """Return a database of its own that holds no more than so many bytes, and keeps the order of rows."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
+        "python_enable_replacements": "false", "memory_limit": f"{memory // 1024}KiB", "threads": 2,
+    }  # fmt: skip
+    database = duckdb.connect(":memory:", config=config)
+    database.execute("set TimeZone = 'UTC'")
+    return database
+
+
 def quoted(name: str) -> str:
     """Return a column name as SQL, whatever characters it holds."""
     return '"' + name.replace('"', '""') + '"'

@@ -65,7 +65,7 @@ def prepare(table: Table, spec: Spec, *, target: object | None = None, weights: 
     asides = {name for name in (spec.target, spec.weights, target, weights) if isinstance(name, str)}
     names = [name for name in table.names if name not in asides and name not in spec.drop]
     fitted = _fit_columns(table, names, parts, spec)
-    plan = _plan(fitted, spec, table)
+    plan = to_plan(fitted, spec, table.source, precision_of(table.rows, fitted, spec))
     decoded: Decoded = {key: value for each in fitted for key, value in (each.decoded or {}).items()}
 
     def examples(rows: Rows) -> Examples:
@@ -109,21 +109,28 @@ def _fit_columns(table: Table, names: Sequence[str], parts: Split, spec: Spec) -
     return keep_labels_if_alone(in_parallel(fit, names))
 
 
-def _plan(fitted: Sequence[Fitted], spec: Spec, table: Table) -> Plan:
+def to_plan(fitted: Sequence[Fitted], spec: Spec, source: str, precision: str) -> Plan:
+    """Return the plan of columns that were looked at; raises ColumnError where none of them is left."""
     kept = [each for each in fitted if each.left_out is None]
     left_out = tuple(each.left_out for each in fitted if each.left_out is not None)
     if not kept:
         told = [say('"{column}" is left out ({reason})', column=each.column, reason=each.reason) for each in left_out]
         reasons = say(": {reasons}", reasons=joined(say("; "), told[:3])) if told else NOTHING
         message = say(
-            "no column of {source} is left to learn from{reasons}; add features", source=table.source, reasons=reasons
+            "no column of {source} is left to learn from{reasons}; add features", source=source, reasons=reasons
         )
         raise ColumnError(message)
     numbers = tuple(feature for each in kept for feature in each.numbers)
     categories = tuple(feature for each in kept for feature in each.categories)
-    cells = table.rows * sum(each.features for each in kept)
-    precision = ("float64" if cells <= SMALL_CELLS else "float32") if spec.precision == "auto" else spec.precision
     return Plan(numbers, categories, left_out, precision)
+
+
+def precision_of(rows: int, fitted: Sequence[Fitted], spec: Spec) -> str:
+    """Return the precision of the numbers: float64 for a small table, unless one was asked for."""
+    if spec.precision != "auto":
+        return spec.precision
+    cells = rows * sum(each.features for each in fitted if each.left_out is None)
+    return "float64" if cells <= SMALL_CELLS else "float32"
 
 
 def _examples(plan: Plan, decoded: Decoded, rows: Rows, count: int, target: Vector, weights: Vector | None) -> Examples:

@@ -82,8 +82,8 @@ def _neighbours(path: Path) -> str:
     return nearest(path.name, sorted(each.name for each in folder.iterdir() if not each.name.startswith(".")))
 
 
-def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
-    """Return the rows of the files that ``source`` means as one ``pyarrow.Table``; raises SourceError."""
+def formats_of(source: str) -> tuple[list[Path], str]:
+    """Return the files that ``source`` means, and their one format; raises SourceError."""
     paths = files_of(source)
     formats = {_checked_format(path) for path in paths}
     if len(formats) > 1:
@@ -93,7 +93,12 @@ def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
             formats=", ".join(sorted(formats)),
         )
         raise SourceError(message)
-    only = formats.pop()
+    return paths, formats.pop()
+
+
+def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
+    """Return the rows of the files that ``source`` means as one ``pyarrow.Table``; raises SourceError."""
+    paths, only = formats_of(source)
     try:
         return _read(paths, only, source, where, drop)
     except _failures() as error:

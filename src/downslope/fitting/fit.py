@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from downslope.choices.start import constant_start
 from downslope.compiling import COMPILE_CLOCK
 from downslope.data.arrow import arrow
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.data.images import is_images
+from downslope.data.large.layout import DamagedError
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.linear import NONE
@@ -24,9 +25,10 @@ from downslope.engines.scaling import moments_about
 from downslope.errors import OptionError, RunError
 from downslope.fitting.images import ReadyImages, fit_images, make_ready_images, with_labels
 from downslope.fitting.keeping import keeping
+from downslope.fitting.large import ReadyLarge, make_ready_large, memory_to_stream_in
 from downslope.fitting.network import fit_network
 from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
-from downslope.fitting.scores import baseline_scores, scores_at
+from downslope.fitting.stream_scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
 from downslope.models.network.model import NetworkModel
 from downslope.records import Coefficient, Run, Spec, StepRecord, Verdict
@@ -71,8 +73,30 @@ def carry_out(
     """Return the run that a spec asks for, from its start, or from where ``progress`` was cut short; see ``fit``."""
     began = time.perf_counter()
     compiled = COMPILE_CLOCK.seconds
-    images = not spec.sql and is_images(source if spec.source == "" else spec.source)
-    ready = make_ready_images(source, spec, tell) if images else make_ready(source, spec, tell)
+    ready = _ready(source, spec, tell)
+    try:
+        return _carried_out(ready, spec, runs, watch, progress, began, compiled)
+    except DamagedError as error:
+        if not isinstance(ready, ReadyLarge):
+            raise
+        ready.prepared.cache.remove()
+        if tell is not None:
+            tell(say("the block cache was damaged ({error}), and is written again", error=str(error)), None)
+        return _carried_out(_ready(source, spec, tell), spec, runs, watch, progress, began, compiled)
+
+
+def _ready(source: object, spec: Spec, tell: Tell | None) -> Ready | ReadyLarge | ReadyImages:
+    """Return a source read and encoded: images, a table that is streamed, or one in memory."""
+    if not spec.sql and is_images(source if spec.source == "" else spec.source):
+        return make_ready_images(source, spec, tell)
+    memory = memory_to_stream_in(source, spec)
+    return make_ready(source, spec, tell) if memory is None else make_ready_large(source, spec, memory, tell)
+
+
+def _carried_out(
+    ready: Ready | ReadyLarge | ReadyImages, spec: Spec, runs: str | Path | None, watch: Watch | None,
+    progress: Progress | None, began: float, compiled: float,
+) -> Run:  # fmt: skip
     with keeping(spec, ready.examples, runs, progress) as keeper:
         run = _trained(ready, watch, keeper)
         seconds = {
@@ -85,14 +109,16 @@ def carry_out(
         return run if runs is None else save(run, runs)
 
 
-def _trained(ready: Ready | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
+def _trained(ready: Ready | ReadyLarge | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
     if isinstance(ready, ReadyImages):
         return fit_images(ready, watch, keeper)
     linear = ready.spec.model in ("auto", "linear")
-    return fit_linear(ready, watch, keeper) if linear else fit_network(ready, watch, keeper)
+    if linear or isinstance(ready, ReadyLarge):
+        return fit_linear(ready, watch, keeper)
+    return fit_network(ready, watch, keeper)
 
 
-def fit_linear(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
+def fit_linear(ready: Ready | ReadyLarge, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a linear model trained on a table."""
     if ready.spec.rule in NETWORK_RULES:
         message = say(
@@ -106,7 +132,7 @@ def fit_linear(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     return to_run(ready, trained)
 
 
-def to_run(ready: Ready, trained: Training) -> Run:
+def to_run(ready: Ready | ReadyLarge, trained: Training) -> Run:
     """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
     prepared, spec = ready.prepared, ready.spec
     objective = pose(ready.examples, replace(spec, l2=trained.resolved["l2"]), prepared.loss, ready.outputs).objective
@@ -137,12 +163,12 @@ def to_run(ready: Ready, trained: Training) -> Run:
         steps=trained.steps,
         coefficients=strongest(model, ready.examples),
         predicted_passes=trained.predicted_passes,
-        environment=environment(),
+        environment=environment() | ({"streamed": ready.streamed()} if isinstance(ready, ReadyLarge) else {}),
         model=model,
     )
 
 
-def strongest(model: LinearModel, examples: Examples) -> tuple[Coefficient, ...]:
+def strongest(model: LinearModel, examples: Source) -> tuple[Coefficient, ...]:
     """Return the strongest coefficients: those whose feature moves the score most as it varies.
 
     Strength is the weight times the feature's standard deviation over the training rows, in units of score.
@@ -161,17 +187,21 @@ def strongest(model: LinearModel, examples: Examples) -> tuple[Coefficient, ...]
     return tuple(found)
 
 
-def _deviations(examples: Examples) -> Vector:
+def _deviations(examples: Source) -> Vector:
     """Return the standard deviation (d,) of each model feature."""
-    p = examples.numbers
-    counts, sums = np.zeros(examples.levels), np.zeros((2, p))
-    about = np.zeros(p, examples.dtype)
-    for block in examples:
-        counts += level_counts(block.codes, NONE, examples.levels)
-        sums += moments_about(block.numbers, about)
+    counts, sums = examples.total(_deviation_sums)
     mean, squares = sums / examples.rows
     share = counts / examples.rows
     return np.sqrt(np.concatenate([np.maximum(squares - mean**2, 0.0), share * (1.0 - share)]))
+
+
+def _deviation_sums(examples: Examples) -> tuple[Vector, Matrix]:
+    counts, sums = np.zeros(examples.levels), np.zeros((2, examples.numbers))
+    about = np.zeros(examples.numbers, examples.dtype)
+    for block in examples:
+        counts += level_counts(block.codes, NONE, examples.levels)
+        sums += moments_about(block.numbers, about)
+    return counts, sums
 
 
 def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:

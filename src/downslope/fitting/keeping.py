@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
+from downslope.data.large.stream import Stream
 from downslope.errors import InputError, RunError
 from downslope.records import Spec
 from downslope.store import Progress, begin
@@ -22,7 +23,7 @@ from downslope.training.checkpoint import Checkpoint, Keeper
 
 @contextmanager
 def keeping(
-    spec: Spec, examples: Examples, runs: str | Path | None, progress: Progress | None = None
+    spec: Spec, examples: Source, runs: str | Path | None, progress: Progress | None = None
 ) -> Generator[Keeper]:
     """Keep a run on disk until the block ends.
 
@@ -103,8 +104,17 @@ def _files_of(place: str, *, alone: bool = False) -> list[Path]:
     return sorted(Path(each) for each in glob.glob(path, recursive=True) if os.path.isfile(each))
 
 
-def examples_print(examples: Examples) -> int:
-    """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, targets and weights."""
+def examples_print(examples: Source) -> int:
+    """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, targets and weights.
+
+    Of a stream that of its key, which its blocks carry, each with a checksum of its own.
+    """
+    if isinstance(examples, Stream):
+        return zlib.crc32(f"{examples.key} {examples.rows}".encode())
+    return examples.total(_print_of)
+
+
+def _print_of(examples: Examples) -> int:
     arrays = [each for block in examples for each in (block.numbers, block.codes)]
     arrays += [examples.target] if examples.weights is None else [examples.target, examples.weights]
     sum_so_far = 0

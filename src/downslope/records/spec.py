@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias, cast
 
 from downslope.errors import OptionError, nearest
+from downslope.records.sizes import bytes_of
 from downslope.types import JsonValue
 from downslope.words import NOTHING, Sentence, joined, say
 
@@ -142,6 +143,18 @@ class Spec:
     holdout_by: str | None = setting(
         None, "column whose last values (a time) or random groups are held out", none=True, group="Data"
     )
+    memory: str | None = setting(
+        None, "most memory to take, such as 1GB; a table that does not fit is streamed (default half of what is free)",
+        none=True, group="Data",
+    )  # fmt: skip
+    cache: str | None = setting(
+        None, "folder for the encoded blocks of tables larger than memory", none=True, group="Data"
+    )
+    cache_size: str | None = setting(
+        None, "most disk that such blocks may take, such as 50GB (default half of what is free); the oldest go",
+        none=True, group="Data",
+    )  # fmt: skip
+    skip_bad_files: bool = setting(False, "leave damaged files out, and count them", group="Data")
     # What to minimise.
     loss: str = setting("auto", "loss to minimise", choices=LOSSES, auto=True, group="Objective")
     huber_delta: float | Auto = setting(
@@ -241,6 +254,8 @@ class Spec:
         """Check every setting, and the pairs that exclude each other; raises OptionError."""
         for each in fields(self):
             setting_of(each).check(each.name, getattr(self, each.name))
+        bytes_of("memory", self.memory)
+        bytes_of("cache_size", self.cache_size)
         self._check_pairs()
 
     def _check_pairs(self) -> None:

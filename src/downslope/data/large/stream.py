@@ -1,0 +1,179 @@
+"""A source of sums that reads block after block from disk, one ahead of the work.
+
+The blocks go round in a ring of buffers that are used again, by plain reads and not by a map of the file, so what is
+resident is what the ring holds. One thread reads and widens the next block while the engine's threads work on this.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from downslope.data.blocks import Block, Examples, Source, add
+from downslope.data.large.layout import (
+    MAGIC,
+    Buffers,
+    DamagedError,
+    Layout,
+    columns_in,
+    read_block,
+    read_rows,
+)
+from downslope.types import Indices, Vector
+
+Part = TypeVar("Part")
+
+RING = 3
+"""Blocks in memory at once: one worked on, one read and waiting, one being read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stream(Source):
+    """The examples of one part of a block cache.
+
+    folder: of its blocks, ``00000000.block`` and so on, all of ``layout.rows`` but the last. key: of the cache. count:
+    examples. class_share: (classes,) a factor on the weight of each class, or None. levels, center, scale: as
+    ``Examples`` have them; model features are stored, so both are applied.
+    """
+
+    folder: Path
+    key: str
+    layout: Layout
+    count: int
+    levels: int
+    center: Vector
+    scale: Vector
+    class_share: Vector | None = None
+    applied: bool = True
+    level_scale: Vector | None = None
+    level_offset: Vector | None = None
+    sparse: int = 0
+    sparse_center: Vector | None = None
+    sparse_scale: Vector | None = None
+    checked: set[int] = field(default_factory=set[int])
+    _ring: list[Buffers] = field(default_factory=list[Buffers])
+
+    @property
+    def rows(self) -> int:
+        """n, the number of examples."""
+        return self.count
+
+    @property
+    def categories(self) -> int:
+        """q, the number of category features."""
+        return self.layout.categories
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """float32 or float64: the precision of ``numbers``."""
+        return np.dtype(self.layout.number_type)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.count // self.layout.rows)
+
+    def path(self, block: int) -> Path:
+        """Return where a block lies."""
+        return self.folder / f"{block:08d}.block"
+
+    def weighted(self, class_share: Vector) -> Stream:
+        """Return the same examples, the weight of each class multiplied by a factor (classes,)."""
+        return replace(self, class_share=class_share, _ring=[])
+
+    def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
+        """Return the sum of the work on each block, in their order; raises DamagedError."""
+        found: Any = None
+        for block in self.parts(features=features):
+            part = work(block)
+            found = part if found is None else add(found, part)
+        return found
+
+    def parts(self, *, features: bool = True, blocks: Sequence[int] | None = None) -> Generator[Examples]:
+        """Yield blocks as Examples; each is valid until the next is asked for."""
+        order = range(self.blocks) if blocks is None else blocks
+        if not self._ring:
+            self._ring.extend(Buffers.of(self.layout) for _ in range(RING))
+        with ThreadPoolExecutor(1, thread_name_prefix="downslope-read") as reader:
+            waiting: list[Future[Examples]] = []
+            ahead = iter(enumerate(order))
+            try:
+                for turn, block in ahead:
+                    waiting.append(reader.submit(self._load, self._ring[turn % RING], block, features))
+                    if len(waiting) == RING - 1:
+                        break
+                while waiting:
+                    ready = waiting.pop(0).result()
+                    following = next(ahead, None)
+                    if following is not None:
+                        turn, block = following
+                        waiting.append(reader.submit(self._load, self._ring[turn % RING], block, features))
+                    yield ready
+            finally:
+                for each in waiting:
+                    each.cancel()
+
+    def _load(self, buffers: Buffers, block: int, features: bool) -> Examples:
+        check = block not in self.checked
+        rows = read_block(self.path(block), self.key, self.layout, buffers.raw, features=features, check=check)
+        if rows != min(self.layout.rows, self.count - block * self.layout.rows):
+            raise DamagedError(f"{self.path(block)} has another number of rows than it should have")
+        if features:
+            self.checked.add(block)
+        numbers, codes, target, weights = columns_in(self.layout, buffers, rows, features=features)
+        return self.examples(numbers, codes, target, weights)
+
+    def examples(self, numbers: Any, codes: Any, target: Vector, weights: Vector) -> Examples:
+        """Return some rows, as they were read, as Examples with the weights of their classes."""
+        each = weights if self.layout.weight_type else None
+        if self.class_share is not None:
+            share = self.class_share[target.astype(np.intp)]
+            each = share if each is None else each * share
+        return Examples((Block(0, numbers, codes),), self.levels, target, each, self.center, self.scale, applied=True)
+
+    def pick(self, rows: Indices) -> Examples:
+        """Return the examples of the given indices, rising, in memory as one block."""
+        found: list[Examples] = []
+        size = self.layout.rows
+        blocks = np.unique(rows // size)
+        for block, part in zip(blocks, self.parts(blocks=blocks.tolist()), strict=True):
+            inside = rows[(rows >= block * size) & (rows < (block + 1) * size)] - block * size
+            found.append(part.pick(inside))
+        weights = [each.weights for each in found if each.weights is not None]
+        return self.examples_of(
+            np.concatenate([each.blocks[0].numbers for each in found]),
+            np.concatenate([each.blocks[0].codes for each in found]),
+            np.concatenate([each.target for each in found]),
+            np.concatenate(weights) if weights else None,
+        )
+
+    def examples_of(self, numbers: Any, codes: Any, target: Vector, weights: Vector | None) -> Examples:
+        """Return rows whose weights are complete as Examples."""
+        return Examples(
+            (Block(0, numbers, codes),), self.levels, target, weights, self.center, self.scale, applied=True
+        )
+
+    def read_pieces(self, pieces: Iterator[tuple[int, int, int]], into: tuple[Any, Any, Vector, Vector]) -> int:
+        """Read (block, first, last) one after another into arrays; return how many rows those hold now."""
+        place = 0
+        numbers, codes, target, weights = into
+        for block, first, last in pieces:
+            rows = min(self.layout.rows, self.count - block * self.layout.rows)
+            here = slice(place, place + last - first)
+            file = os.open(self.path(block), os.O_RDONLY)
+            try:
+                if not os.pread(file, len(MAGIC), 0) == MAGIC:
+                    raise DamagedError(f"{self.path(block)} is not a block of this table")
+                read_rows(
+                    file, self.layout, rows, first, last, (numbers[here], codes[here], target[here], weights[here])
+                )
+            finally:
+                os.close(file)
+            place += last - first
+        return place

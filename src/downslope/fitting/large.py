@@ -1,0 +1,152 @@
+"""Which tables are streamed, and in how much memory: what ``--memory`` promises."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from downslope.certificate import class_totals
+from downslope.data.files import format_of, formats_of
+from downslope.data.large.prepare import LargePrepared, Tell, prepare_large
+from downslope.data.large.stream import Stream
+from downslope.errors import OptionError, SourceError
+from downslope.records import Spec
+from downslope.records.sizes import bytes_of, written
+from downslope.types import JsonValue, Vector
+from downslope.words import say
+
+PROGRAMS = 330 << 20
+"""Bytes that the programs themselves take once all is imported and compiled (measured: 300 MB)."""
+SMALLEST = 64 << 20
+"""Bytes for data below which nothing is tried."""
+TRIVIAL = 64
+"""A table whose files, times this, are within the memory is not looked at any closer."""
+HELD_CELL = 24
+"""Bytes of memory that a cell of a table takes while it is fitted in memory: read, decoded and encoded (measured)."""
+HELD_TEXT = 6
+"""The same by byte of a text file, 4 times as much where it is compressed."""
+
+
+@dataclass(frozen=True)
+class ReadyLarge:
+    """A table larger than memory, scanned and encoded. outputs: k of the model. seconds: until here."""
+
+    spec: Spec
+    prepared: LargePrepared
+    examples: Stream
+    outputs: int
+    seconds: float
+    memory: int
+
+    def streamed(self) -> dict[str, JsonValue]:
+        """Return what is noted of the streaming in the environment of a run."""
+        layout = self.prepared.train.layout
+        return {
+            "memory": self.memory, "cache": str(self.prepared.cache.folder), "block_rows": layout.rows,
+            "bytes_per_row": layout.row_bytes, "notes": [str(each) for each in self.prepared.notes],
+        }  # fmt: skip
+
+
+def memory_to_stream_in(source: object, spec: Spec) -> int | None:
+    """Return the bytes of memory to stream a source in, None where it is to be held in memory as a whole.
+
+    Raises OptionError where ``--memory`` leaves no room for any data, SourceError where the files cannot be found.
+    """
+    given = spec.source or source
+    if spec.sql is not None or not isinstance(given, str | Path) or spec.model not in ("auto", "linear"):
+        return None
+    asked = bytes_of("memory", spec.memory)
+    memory = _free_memory() // 2 if asked is None else asked
+    try:
+        paths, kind = formats_of(str(given))
+    except SourceError:
+        return None  # the reader in memory says what is wrong
+    size = sum(path.stat().st_size for path in paths)
+    if TRIVIAL * size <= memory - PROGRAMS or needed_memory(paths, kind) <= memory - PROGRAMS:
+        return None
+    if memory < PROGRAMS + SMALLEST:
+        message = say(
+            "--memory {memory} is less than the programs and one block take together; allow at least {least}",
+            memory=written(memory),
+            least=written(PROGRAMS + SMALLEST),
+        )
+        raise OptionError(message)
+    return memory
+
+
+def _free_memory() -> int:
+    """Return the bytes of memory that can be had without taking any away from other programs."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 4 << 30
+
+
+def needed_memory(paths: Sequence[Path], kind: str) -> int:
+    """Return about how many bytes of memory a fit of some files takes when they are held whole."""
+    total = 0.0
+    for path in paths:
+        packed = format_of(path)[1] is not None
+        size = path.stat().st_size
+        if kind == "Parquet" and not packed:
+            cells = _cells(path)
+            total += size * HELD_TEXT if cells is None else cells * HELD_CELL
+        else:
+            total += size * HELD_TEXT * (4 if packed else 1)
+    return int(total)
+
+
+def _cells(path: Path) -> int | None:
+    """Return the rows times the columns of a Parquet file, None where it cannot be read."""
+    try:
+        found = import_module("pyarrow.parquet").read_metadata(str(path))
+    except (OSError, ValueError):
+        return None
+    return int(found.num_rows) * int(found.num_columns)
+
+
+def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None = None) -> ReadyLarge:
+    """Scan and encode a source that is streamed in so many bytes; raises InputError for what the caller can mend."""
+    began = time.perf_counter()
+    if not spec.target:
+        message = say("no target was named; say which column to predict with --target")
+        raise OptionError(message)
+    if _in_batches(spec):
+        message = say(
+            "steps on batches need the rows in memory, which has no room for this table; use --method scaled or "
+            "full-batch, or raise --memory"
+        )
+        raise OptionError(message)
+    report = tell or _quiet
+    prepared = prepare_large(str(spec.source or source), spec, memory - PROGRAMS, report)
+    report("data", prepared.summary)
+    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    examples = prepared.train
+    if spec.class_weight is not None:
+        examples = examples.weighted(_balanced(examples, len(prepared.classes)))
+    return ReadyLarge(spec, prepared, examples, outputs, time.perf_counter() - began, memory)
+
+
+def _in_batches(spec: Spec) -> bool:
+    """Return whether a spec asks for steps on batches; see ``choices.method``."""
+    asked = spec.batch_size != "auto" or spec.rule != "auto"
+    return spec.method in ("mini-batch", "stochastic") or (spec.method == "auto" and asked)
+
+
+def _quiet(event: str, what: object) -> None:
+    del event, what
+
+
+def _balanced(examples: Stream, classes: int) -> Vector:
+    """Return the factors (classes,) that give every class the same total weight."""
+    totals = class_totals(examples, classes)
+    return examples.weight_sum / (classes * np.maximum(totals, 1e-300))
