@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { State } from "../src/model/asking";
 import type { Answer, Heard, Message, Model } from "../src/model/model";
 import { Clock } from "../src/state/clock.svelte";
 import { type Played, Room } from "../src/state/room.svelte";
@@ -157,5 +158,25 @@ describe("a room", () => {
     expect([room.kept?.state.rate, room.kept?.picture.steps, room.drawn.rate]).toEqual([2, 4, 3]);
     room.drop();
     expect(room.kept).toBeUndefined();
+  });
+
+  it("draws roughly while a drag goes on, and all of it at its end, once", () => {
+    const host = new Host();
+    const rough = (state: State) => (state.rate === 2 ? state : { ...state, steps: 10 });
+    const room = new Room("one-weight", tables["one-weight"] ?? [], host, reader, { rate: 2 }, { rough, speed: 10 });
+    expect(room.clock.speed).toBe(10);
+    room.open();
+    host.answer("picture", { steps: 4 });
+    room.set({ rate: 3 });
+    expect(host.sent.at(-1)).toMatchObject({ state: { rate: 3, steps: 10 } });
+    host.answer("picture", { steps: 1 });
+    room.settle();
+    expect(host.sent.at(-1)).toMatchObject({ state: { rate: 3, steps: room.state.steps } });
+    host.answer("picture", { steps: 9 });
+    expect([room.picture?.steps, room.drawn]).toEqual([9, room.state]);
+    const asked = host.sent.length;
+    room.settle();
+    room.change({ rate: 2 });
+    expect(host.sent).toHaveLength(asked + 1);
   });
 });

@@ -150,9 +150,11 @@ describe("what is worth trying", () => {
     expect(Object.keys(SHOWN).sort()).toEqual([...(rows.find((row) => row.name === "surface")?.choices ?? [])].sort());
   });
 
-  it("draws fewer starts while a drag goes on, where there are many", () => {
-    expect(rough({ starts: 10000, rate: 0.1 })).toEqual({ starts: 2000, rate: 0.1 });
+  it("draws fewer starts while a drag goes on, where there are many, but not for one's own", () => {
+    expect(rough({ starts: 10000, rate: 0.1 }, { rate: 0.1 })).toEqual({ starts: 500, rate: 0.1 });
+    const many = { starts: 10000, start_x: 1 };
+    expect(rough(many, { start_x: 1, start_y: 2 })).toBe(many);
     const few = { starts: 500 };
-    expect(rough(few)).toBe(few);
+    expect(rough(few, { rate: 0.1 })).toBe(few);
   });
 });

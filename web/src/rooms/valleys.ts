@@ -208,10 +208,13 @@ export const SHOWN: Record<string, State> = {
 };
 
 /** Starts that are drawn while a drag goes on; the rest follow at its end. */
-const AT_ONCE = 2000;
+const AT_ONCE = 500;
+const OWN = ["start_x", "start_y"];
 
-export function rough(state: State): State {
-  return (state.starts as number) > AT_ONCE ? { ...state, starts: AT_ONCE } : state;
+/** Settings for a picture that comes at once: a drag of one's own start leaves the crowd as it is, any other has a part. */
+export function rough(state: State, changes: State): State {
+  const leaves = Object.keys(changes).every((name) => OWN.includes(name));
+  return leaves || (state.starts as number) <= AT_ONCE ? state : { ...state, starts: AT_ONCE };
 }
 
 /** What is worth trying, by the key of its words: each is a whole state, so that it begins from the defaults. */

@@ -21,7 +21,7 @@ export type Reader<P> = (answer: Answer, buffers: DataView[], before: P | undefi
 /** How a room differs from others. speed: steps a second at first. rough: settings for a picture that comes at once. */
 export interface Manner {
   speed?: number;
-  rough?(state: State): State;
+  rough?(state: State, changes: State): State;
 }
 
 /** An instant room on the page: its settings, the newest picture of them, its clock, and a kept run. */
@@ -33,7 +33,9 @@ export class Room<P extends Played = Played> extends Settings {
   kept = $state.raw<{ picture: P; state: State } | undefined>();
   private readonly asking: Asking;
   private readonly reader: Reader<P>;
-  private readonly rough: (state: State) => State;
+  private readonly rough: (state: State, changes: State) => State;
+  /** What was asked for last is not all that the settings say. */
+  private unfinished = false;
 
   constructor(name: string, rows: Row[], model: Model, reader: Reader<P>, state: State, manner: Manner = {}) {
     super(name, rows, state);
@@ -50,12 +52,14 @@ export class Room<P extends Played = Played> extends Settings {
   /** Change settings; while a drag goes on, what is drawn may be rough. */
   override set(changes: State): void {
     this.state = { ...this.state, ...changes };
-    this.asking.ask(this.rough(this.state));
+    const asked = this.rough(this.state, changes);
+    this.unfinished = asked !== this.state;
+    this.asking.ask(asked);
   }
 
   override settle(): void {
     super.settle();
-    if (this.rough(this.state) !== this.state) this.ask();
+    if (this.unfinished) this.ask();
   }
 
   leave(): void {
@@ -76,6 +80,7 @@ export class Room<P extends Played = Played> extends Settings {
   }
 
   protected ask(): void {
+    this.unfinished = false;
     this.asking.ask(this.state);
   }
 

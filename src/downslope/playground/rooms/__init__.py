@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from downslope.playground.rooms.picture import Picture
+from downslope.views.page_parts import Page
 
 
 class Running(Protocol):
@@ -67,8 +68,8 @@ class Kept(Protocol):
         ...
 
 
-Tell = Callable[[str, Picture, list[bytes]], None]
-"""Takes the kind of a message, what it holds, and buffers beside."""
+Tell = Callable[[str, Picture | Page, list[bytes], int], None]
+"""Takes the kind of a message, what it holds, buffers beside, and the number of the request that led to it."""
 
 
 @dataclass(frozen=True)

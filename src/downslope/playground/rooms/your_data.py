@@ -22,13 +22,13 @@ import numpy as np
 
 from downslope.errors import DownslopeError, InputError
 from downslope.playground.limits import FIT_SECONDS
+from downslope.playground.rooms import Tell
 from downslope.playground.rooms.picture import Picture
 from downslope.playground.rooms.table import SEEDS, choice, flag, number, settings_from, text, whole
 from downslope.playground.rooms.table_shown import as_csv, shown
 from downslope.playground.uploads import Upload
 from downslope.records.spec import LOSSES, METHODS, Spec
 from downslope.views.page import page_of
-from downslope.views.page_parts import Page
 from downslope.views.page_run import command_of, python_of
 from downslope.words import Sentence, both, say
 
@@ -41,8 +41,6 @@ MOST_POINTS = 1000
 """Looks at a fit that are told of while it goes; every second goes where there are more."""
 FILES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 """Endings of the files of a page that ``downslope fit`` reads as they are."""
-Tell = Callable[[str, Picture | Page, list[bytes], int], None]
-"""Takes the kind of a message, what it holds, buffers beside, and the number of the request that led to it."""
 
 
 @dataclass(frozen=True)
