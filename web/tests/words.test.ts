@@ -72,6 +72,9 @@ describe("sentences", () => {
 
   it("name choices by their words, and the user's own names as they are", () => {
     expect(filled("{rule} on {column}", { rule: "plain", column: "mpg" }, "en")).toBe("Plain descent on mpg");
+    expect(filled("{rule}以 {rate} 走在{column}上", { rule: "adam", rate: 0.5, column: "mpg" }, "zh")).toBe(
+      "Adam 以 0.5 走在 mpg 上",
+    );
   });
 });
 

@@ -11,6 +11,9 @@ export const languages: Record<Language, { words: Words; locale: string; name: s
   zh: { words: zh, locale: "zh-CN", name: "简体中文" },
 };
 
+/** Where a space belongs between Chinese and what is not: a value may be of either kind. */
+const JOINT = /[\u4e00-\u9fff](?=[A-Za-z0-9])|[A-Za-z0-9%](?=[\u4e00-\u9fff])/g;
+
 /** A sentence from the engine: its key and its values. */
 export interface Sentence {
   say: string;
@@ -31,12 +34,13 @@ export function chosen(asked: string, preferred: readonly string[]): Language {
  * per cent; `{name#step|steps}` as a figure with the noun that it counts, for one and for any other number.
  */
 export function filled(text: string, values: Record<string, unknown>, language: Language): string {
-  return text.replace(/\{(\w+)(%|#[^}]*)?\}/g, (whole, name: string, form = "") => {
+  const told = text.replace(/\{(\w+)(%|#[^}]*)?\}/g, (whole, name: string, form = "") => {
     const value = values[name];
     if (value === undefined) return whole;
     if (typeof value === "number") return counted(value, form, languages[language].locale);
     return value === null ? NOTHING : named(languages[language].words.choices, String(value));
   });
+  return language === "zh" ? told.replace(JOINT, "$& ") : told;
 }
 
 function counted(value: number, form: string, locale: string): string {
