@@ -9,7 +9,9 @@
     │   ├── TargetError                  the target does not fit the loss
     │   ├── WeightsError                 example weights are negative, missing, or all zero
     │   ├── OptionError                  a setting is out of range, or two settings exclude each other
-    │   └── RunError                     a run directory is missing, damaged, or from a newer version
+    │   ├── RunError                     a run directory is missing, damaged, or from a newer version
+    │   └── ClusterError                 no cluster answers, or it has no room for the workers
+    ├── WorkerError                      workers were lost for good, or rows were; the run can be resumed
     └── NotFittedError                   a model was asked for predictions before it was trained
 
 Every message is one sentence: what is wrong, where, and what to do. A training that diverges is not an
@@ -63,6 +65,14 @@ class OptionError(InputError):
 
 class RunError(InputError):
     """A run directory is missing, damaged, or written by a newer version."""
+
+
+class ClusterError(InputError):
+    """No cluster answers, or it has no room for the workers."""
+
+
+class WorkerError(DownslopeError):
+    """Workers were lost for good, or rows were."""
 
 
 class NotFittedError(DownslopeError):

@@ -37,7 +37,10 @@ NONE: Vector = np.empty(0)
 
 @cache
 def threads() -> int:
-    """Return how many threads passes use: the cores this process may run on."""
+    """Return how many threads passes use: DOWNSLOPE_THREADS, or the cores this process may run on."""
+    asked = os.environ.get("DOWNSLOPE_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from downslope.words.zh.asking import EXPRESSIONS, MODELS, RESUMED, SETTINGS
 from downslope.words.zh.choices import CHOICES
+from downslope.words.zh.cluster import CLUSTER
 from downslope.words.zh.data import COLUMNS, HOLDOUT, SOURCES, TARGETS
 from downslope.words.zh.diagnosis import DATA, DESCENT, SCORES, SLOPE
 from downslope.words.zh.endings import DIVERGENCE, STOP_POINTS, SURFACES, VERDICTS
@@ -21,6 +22,6 @@ from downslope.words.zh.playground import PLAYGROUND, REPORTS
 
 PARTS: tuple[Mapping[str, str], ...] = (
     FIGURES, NAMES, DESCENT, SLOPE, DATA, SCORES, NETWORKS, CHOICES, VERDICTS, DIVERGENCE, STOP_POINTS, SURFACES,
-    COLUMNS, TARGETS, HOLDOUT, SOURCES, LARGE, SETTINGS, RESUMED, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
+    COLUMNS, TARGETS, HOLDOUT, SOURCES, LARGE, CLUSTER, SETTINGS, RESUMED, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
 )  # fmt: skip
 SENTENCES: Mapping[str, str] = {template: words for part in PARTS for template, words in part.items()}

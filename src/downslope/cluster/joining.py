@@ -1,0 +1,75 @@
+"""Ray: asked for when it is needed, started or joined, and what is said where that fails."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from downslope.errors import ClusterError
+from downslope.words import Sentence, say
+
+QUIET = {"RAY_DEDUP_LOGS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""Set where the caller has not: no reports of use leave the machine."""
+
+
+@cache
+def ray() -> Any:
+    """Return Ray; raises ClusterError where it is not installed."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise ClusterError(
+            say("Ray is not installed, and a cluster needs it; install it with: pip install 'downslope[cluster]'")
+        ) from None
+
+
+def join(address: str, workers: int, threads: int) -> bool:
+    """Start a Ray of this machine's own (address ``auto``) or join one; return whether it was started here.
+
+    ``auto`` joins the one that RAY_ADDRESS names, if any. Raises ClusterError.
+    """
+    if ray().is_initialized():
+        return False
+    own = address == "auto" and not os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical", "include_dashboard": None}
+    if own:
+        options |= {"num_cpus": max(workers * threads, os.cpu_count() or 1), "include_dashboard": False}
+        options["address"] = "local"
+    elif address != "auto":
+        options["address"] = address
+    try:
+        ray().init(**options)
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        raise ClusterError(_not_joined(address, own, error)) from None
+    return own
+
+
+def check_room(workers: int, threads: int) -> None:
+    """Raise ClusterError where the cluster will never have the processors for the workers."""
+    there = int(ray().cluster_resources().get("CPU", 0))
+    if there < workers * threads:
+        raise ClusterError(
+            say(
+                "the cluster has {there} processors, and {workers} workers of {threads} each do not fit; set --workers",
+                there=there, workers=workers, threads=threads,
+            )
+        )  # fmt: skip
+
+
+def leave() -> None:
+    """Leave the cluster; one that was started here ends."""
+    ray().shutdown()
+
+
+def _not_joined(address: str, own: bool, error: Exception) -> Sentence:
+    words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if own:
+        return say("Ray could not be started on this machine: {words}; look at free memory and ports", words=words)
+    return say(
+        "no Ray cluster answers at {address}: {words}; start one with `ray start --head`, or give --cluster auto",
+        address=address, words=words,
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""A table that lies with the workers of a cluster, asked for sums and a few examples as any other source is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from downslope.cluster.crew import Crew
+from downslope.cluster.joining import ray
+from downslope.cluster.tree import sum_of
+from downslope.cluster.worker import Reply, joined
+from downslope.data.blocks import Examples, Source
+from downslope.errors import WorkerError
+from downslope.types import Indices
+from downslope.words import say
+
+Part = TypeVar("Part")
+
+
+class ClusterSource(Source):
+    """The rows of all shards of a crew, in their order.
+
+    like: a source of the same plan, which says how features are scaled; its rows are not looked at.
+    """
+
+    def __init__(self, crew: Crew, like: Source) -> None:
+        """Take the rows of all shards of ``crew`` as one table."""
+        self.crew = crew
+        for name in (
+            "levels", "center", "scale", "applied", "level_scale", "level_offset", "sparse", "sparse_center",
+            "sparse_scale",
+        ):  # fmt: skip
+            setattr(self, name, getattr(like, name))
+        self._categories, self._dtype = like.categories, like.dtype
+        self._rows = sum(each.rows for each in crew.shards)
+
+    @property
+    def rows(self) -> int:
+        """n, the number of examples."""
+        return self._rows
+
+    @property
+    def categories(self) -> int:
+        """q, the number of category features."""
+        return self._categories
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """float32 or float64: the precision of ``numbers``."""
+        return self._dtype
+
+    def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
+        """Return the sum of ``work(part)`` over the parts of all shards; the same bits for any number of workers.
+
+        Raises WorkerError where rows were lost or counted twice, which nothing else would show.
+        """
+        sent = ray().put(work)
+        replies: list[Reply] = self.crew.ask(lambda actor: actor.total.remote(sent, features))
+        counted = sum(each.rows for each in replies)
+        if counted != self.rows:
+            raise WorkerError(
+                say("the workers added up {counted} rows of {rows}; their shards are not the table's: resume the run",
+                    counted=f"{counted:,}", rows=f"{self.rows:,}")
+            )  # fmt: skip
+        sums: dict[Any, Part] = {node: value for each in replies for node, value in each.sums.items()}
+        return sum_of(sums, len(self.crew.shards))
+
+    def pick(self, rows: Indices) -> Examples:
+        """Return the examples of the given global indices, rising, in memory as one block."""
+        sent = ray().put(rows)
+        found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(sent))
+        whole = joined([each for each in found if each is not None])
+        return whole.pick(np.arange(whole.rows))

@@ -1,0 +1,91 @@
+"""A table that lies with workers: sums of one shape, shards dealt out, what a worker does, without Ray."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downslope.cluster import joining
+from downslope.cluster.shard import Shard, dealt
+from downslope.cluster.tree import nodes_of, sum_below, sum_of
+from downslope.cluster.worker import Worker
+from downslope.errors import ClusterError
+from tests.small_shards import rows_of, shards_of, whole_of
+
+Cuts = st.integers(1, 70).flatmap(
+    lambda leaves: st.tuples(st.just(leaves), st.sets(st.integers(1, max(leaves - 1, 1)), max_size=6))
+)
+
+
+@given(Cuts)
+def test_a_sum_is_the_same_however_the_leaves_are_dealt_out(case: tuple[int, set[int]]) -> None:
+    leaves, cuts = case
+    values = np.random.default_rng(leaves).normal(size=leaves) * 10.0 ** np.arange(leaves).clip(0, 15)
+    edges = sorted({0, leaves} | {each for each in cuts if each < leaves})
+    parts = {
+        node: sum_below(node, lambda index: float(values[index]))
+        for first, last in pairwise(edges)
+        for node in nodes_of(first, last)
+    }
+    alone = {(0, index): float(value) for index, value in enumerate(values)}
+    assert sum_of(parts, leaves) == sum_of(alone, leaves)
+    assert sum_of(parts, leaves) == pytest.approx(values.sum(), rel=1e-12)
+
+
+def test_a_leaf_in_no_node_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        sum_of({(1, 0): 1.0, (0, 3): 1.0}, 4)
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=40), st.integers(1, 12))
+def test_shards_are_dealt_out_in_order_and_evenly(rows: list[int], workers: int) -> None:
+    shards = [Shard(sum(rows[:index]), count, rows_of) for index, count in enumerate(rows)]
+    ranges = dealt(shards, workers)
+    assert [index for first, last in ranges for index in range(first, last)] == list(range(len(rows)))
+    assert all(first < last for first, last in ranges)
+    assert len(ranges) == min(workers, len(rows))
+    if len(set(rows)) == 1:
+        counts = [last - first for first, last in ranges]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_workers_sums_are_those_of_the_table() -> None:
+    shards, whole = shards_of([300, 50, 200]), whole_of([300, 50, 200])
+    workers = [Worker(shards[first:last], first) for first, last in ((0, 1), (1, 3))]
+    replies = [each.total(target_sum, True) for each in workers]
+    assert [each.rows for each in replies] == [300, 250]
+    sums = {node: value for reply in replies for node, value in reply.sums.items()}
+    assert sum_of(sums, 3) == pytest.approx(whole.target.sum())
+
+
+def test_workers_give_the_examples_of_their_own_rows() -> None:
+    shards, whole = shards_of([300, 50, 200]), whole_of([300, 50, 200])
+    worker = Worker(shards[1:], 1)
+    rows = np.array([2, 299, 300, 349, 350, 549])
+    found = worker.pick(rows)
+    assert found is not None
+    assert np.array_equal(found.target, whole.target[rows[2:]])
+    assert np.array_equal(np.concatenate([each.numbers for each in found]), whole.blocks[0].numbers[rows[2:]])
+    assert worker.pick(rows[:2]) is None
+
+
+def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(joining, "import_module", absent)
+    joining.ray.cache_clear()
+    try:
+        with pytest.raises(ClusterError, match=r"pip install 'downslope\[cluster\]'"):
+            joining.join("auto", 1, 1)
+    finally:
+        joining.ray.cache_clear()
+
+
+def target_sum(examples: Any) -> float:
+    return float(examples.target.sum())
