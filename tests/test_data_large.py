@@ -355,7 +355,6 @@ def test_a_full_disk_is_foretold_or_cleaned_up(source: str, tmp_path: Path, monk
         ({"memory": "much"}, "memory must be a size"),
         ({"memory": "100MB"}, "allow at least"),
         ({"holdout_by": "city"}, "holdout-by needs all rows"),
-        ({"method": "mini-batch"}, "need the rows in memory"),
         ({"target": "nosuch"}, 'no target "nosuch"'),
         ({"target": "same"}, "constant, always 1"),
         ({"target": "note", "loss": "softmax"}, "above the 1,000 classes"),

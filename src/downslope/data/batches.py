@@ -21,6 +21,12 @@ def order(rows: int, seed: int, epoch: int) -> Indices:
     return drawn.permutation(np.arange(rows, dtype=np.int64))
 
 
+def order_within(rows: int, seed: int, epoch: int, window: int) -> Indices:
+    """Return the order of the rows of one window of an epoch, as ``order`` gives that of a whole epoch."""
+    drawn = np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, epoch, window + 1))))
+    return drawn.permutation(np.arange(rows, dtype=np.int32))
+
+
 def batch_bounds(rows: int, size: int) -> NDArray[np.int64]:
     """Return where each batch starts, and at the end ``rows``, shape (batches + 1,); the last may be partial."""
     return np.append(np.arange(0, rows, size, dtype=np.int64), np.int64(rows))

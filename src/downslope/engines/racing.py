@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from downslope.data.blocks import Block, Examples, SparseRows
+from downslope.data.blocks import Block, Examples, Source, SparseRows
 from downslope.engines import lanes as compiled
 from downslope.engines import linear as engine
 from downslope.engines.arguments import Counts, Flags, LossShape, Penalty, Rows, Rule, State
@@ -76,7 +76,7 @@ class Lanes:
 
     @classmethod
     def start(
-        cls, examples: Examples, objective: Objective, rates: Vector, rule: int, momentum: float,
+        cls, examples: Source, objective: Objective, rates: Vector, rule: int, momentum: float,
         every: Counts | None = None, limit: float = np.inf, start: Point | None = None,
     ) -> Lanes:  # fmt: skip
         """Place every lane at zero weights, or at ``start``."""
@@ -117,7 +117,7 @@ class Lanes:
         chosen = source[:, columns].astype(np.float64)
         return Point(np.ascontiguousarray(chosen[:-1]), chosen[-1].copy())
 
-    def objectives(self, examples: Examples, objective: Objective) -> Vector:
+    def objectives(self, examples: Source, objective: Objective) -> Vector:
         """Return F of every lane, inf for one that blew up: one pass a lane."""
         reached = np.full(self.rates.size, np.inf)
         for lane in range(self.rates.size):

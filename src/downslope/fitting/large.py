@@ -120,12 +120,6 @@ def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None 
     if not spec.target:
         message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)
-    if _in_batches(spec):
-        message = say(
-            "steps on batches need the rows in memory, which has no room for this table; use --method scaled or "
-            "full-batch, or raise --memory"
-        )
-        raise OptionError(message)
     report = tell or _quiet
     prepared = prepare_large(str(spec.source or source), spec, memory - PROGRAMS, report)
     report("data", prepared.summary)
@@ -134,12 +128,6 @@ def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None 
     if spec.class_weight is not None:
         examples = examples.weighted(_balanced(examples, len(prepared.classes)))
     return ReadyLarge(spec, prepared, examples, outputs, time.perf_counter() - began, memory)
-
-
-def _in_batches(spec: Spec) -> bool:
-    """Return whether a spec asks for steps on batches; see ``choices.method``."""
-    asked = spec.batch_size != "auto" or spec.rule != "auto"
-    return spec.method in ("mini-batch", "stochastic") or (spec.method == "auto" and asked)
 
 
 def _quiet(event: str, what: object) -> None:

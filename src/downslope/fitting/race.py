@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from downslope.data.batches import order
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Source
 from downslope.engines import linear as engine
 from downslope.engines.racing import standardised
 from downslope.errors import OptionError
@@ -187,7 +187,7 @@ def _planned(course: Course, rate: float, start: float) -> Mark:
     return Mark(course.updates, examples, seconds, value)
 
 
-def _value(examples: Examples, objective: Objective, point: Point) -> float:
+def _value(examples: Source, objective: Objective, point: Point) -> float:
     value = engine.evaluate(examples, objective, point).objective if point.finite else math.inf
     return value if math.isfinite(value) else math.inf
 

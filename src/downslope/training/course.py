@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.blocks import Examples
+from downslope.data.batches import order
+from downslope.data.blocks import Examples, Source
+from downslope.data.large.stream import Stream
+from downslope.data.large.windows import Windows, window_rows
 from downslope.engines import stepping
 from downslope.engines.arguments import LossShape, Rule, State
 from downslope.engines.racing import EXPLODED, Lanes, penalty_of, rows_of
@@ -24,6 +29,17 @@ LOOKS = 16
 """Times an epoch is looked at, so that divergence is caught while it happens."""
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What is stepped on between two looks: ``rows[begin:end]`` of some examples in memory."""
+
+    index: int
+    examples: Examples
+    rows: Indices
+    begin: int
+    end: int
+
+
 @dataclass
 class Course:
     """What one run in batches goes by.
@@ -31,7 +47,7 @@ class Course:
     updates: planned, by which the schedule has run its course; 0 for whole epochs.
     """
 
-    examples: Examples
+    examples: Source
     objective: Objective
     batch: int
     rule: int
@@ -43,21 +59,55 @@ class Course:
     seed: int
     updates: int = 0
 
+    @cached_property
+    def windows(self) -> Windows | None:
+        """The windows of rows in memory that a stream is stepped on in, None where all rows are."""
+        if not isinstance(self.examples, Stream):
+            return None
+        return Windows(self.examples, self.seed, window_rows(self.examples))
+
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of each window; of examples in memory there is one."""
+        return [self.examples.rows] if self.windows is None else self.windows.sizes
+
     @property
     def updates_an_epoch(self) -> int:
-        """Batches in one epoch, the partial last one included."""
-        return -(-self.examples.rows // self.batch)
+        """Batches in one epoch, partial ones included: the last, and in a stream that of each window."""
+        return sum(-(-rows // self.batch) for rows in self.sizes)
 
     def share(self, first: int, count: int) -> Vector:
         """Return the schedule of ``count`` updates from ``first`` on."""
         updates = np.arange(first, first + count, dtype=np.float64)
         return schedule(self.schedule, updates, self.updates or self.epochs * self.updates_an_epoch, self.warmup)
 
-    def pieces(self) -> list[tuple[int, int]]:
-        """Return the (begin, end) of the pieces in which an epoch is run, whole batches each."""
-        edges = np.unique(np.linspace(0, self.updates_an_epoch, LOOKS + 1).astype(int)) * self.batch
-        edges[-1] = self.examples.rows
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    def pieces(self) -> list[tuple[int, int, int]]:
+        """Return the (window, begin, end) of the pieces in which an epoch is run, whole batches each."""
+        looks = -(-LOOKS // len(self.sizes))
+        found: list[tuple[int, int, int]] = []
+        for window, rows in enumerate(self.sizes):
+            edges = np.unique(np.linspace(0, -(-rows // self.batch), looks + 1).astype(int)) * self.batch
+            edges[-1] = rows
+            found += [(window, *pair) for pair in pairwise(edges.tolist())]
+        return found
+
+    def turns(self, epoch: int, first: int = 0) -> Iterator[Turn]:
+        """Yield the pieces of an epoch from ``first`` on, each with its rows in memory."""
+        pieces = list(enumerate(self.pieces()))[first:]
+        if not pieces:
+            return
+        held = self._held(epoch, pieces[0][1][0])
+        for _, inside in groupby(pieces, key=lambda each: each[1][0]):
+            examples, rows = next(held)
+            for index, (_, begin, end) in inside:
+                yield Turn(index, examples, rows, begin, end)
+
+    def _held(self, epoch: int, first: int) -> Iterator[tuple[Examples, Indices]]:
+        """Yield the windows of an epoch from ``first`` on, each with the order of its rows."""
+        if self.windows is not None:
+            yield from self.windows.epoch(epoch, first)
+        elif isinstance(self.examples, Examples):
+            yield self.examples, order(self.examples.rows, self.seed, epoch)
 
     @property
     def averaging_from(self) -> int:
@@ -73,6 +123,13 @@ def trainer_of(course: Course, rate: float, start_objective: float, start: Point
     return kind(course, rate, start_objective, start)
 
 
+def _held(course: Course, some: Examples | None) -> Examples:
+    """Return the examples in memory that are stepped on."""
+    held = course.examples if some is None else some
+    assert isinstance(held, Examples)
+    return held
+
+
 class Single:
     """One training of one output: the fastest kernels."""
 
@@ -86,12 +143,15 @@ class Single:
         self.updates = 0
         self.limit = EXPLODED * max(start_objective, 1e-300)
 
-    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
-        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+    def advance(self, rows: Indices, begin: int, end: int, some: Examples | None = None) -> tuple[float, bool]:
+        """Run ``rows[begin:end]``, of the course's examples or of some of them in memory.
+
+        Return the mean loss met, and whether all batches were run.
+        """
         course, objective = self.course, self.course.objective
         count = -(-(end - begin) // course.batch)
         rates = self.rate * course.share(self.updates, count)
-        given = rows_of(course.examples, rows)
+        given = rows_of(_held(course, some), rows)
         loss, penalty = LossShape.of(objective.loss), penalty_of(objective)
         if course.batch == 1 and course.rule == PLAIN and not self.averaging and objective.l1 == 0:
             done, total = stepping.run_single_steps(given, begin, end, loss, penalty, rates, self.weights, self.limit)
@@ -135,14 +195,14 @@ class Several:
         self.averaging = False
         self.updates = 0
 
-    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
-        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+    def advance(self, rows: Indices, begin: int, end: int, some: Examples | None = None) -> tuple[float, bool]:
+        """Run ``rows[begin:end]`` as ``Single.advance`` does."""
         course = self.course
         count = -(-(end - begin) // course.batch)
         if self.averaging and self.lanes.averaged < 0:
             self.lanes.averaged = 0
         share = course.share(self.updates, count)
-        losses = self.lanes.epoch(course.examples, course.objective, rows, course.batch, share, 0, begin, end)
+        losses = self.lanes.epoch(_held(course, some), course.objective, rows, course.batch, share, 0, begin, end)
         self.updates += count
         return float(losses[0]), bool(self.lanes.alive[0])
 
@@ -167,12 +227,13 @@ class Sparse:
         """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
         self.course, self.rate = course, rate
         limit = EXPLODED * max(start_objective, 1e-300)
-        self.training = SparseTraining.start(course.examples, course.objective, start, limit)
+        self.training = SparseTraining.start(_held(course, None), course.objective, start, limit)
         self.averaging = False
         self.updates = 0
 
-    def advance(self, rows: Indices, begin: int, end: int) -> tuple[float, bool]:
-        """Run ``rows[begin:end]``; return the mean loss met, and whether all batches were run."""
+    def advance(self, rows: Indices, begin: int, end: int, some: Examples | None = None) -> tuple[float, bool]:
+        """Run ``rows[begin:end]`` of the course's examples, which lie in memory, as ``Single.advance`` does."""
+        del some
         count = -(-(end - begin) // self.course.batch)
         rates = self.rate * self.course.share(self.updates, count)
         done, total = self.training.advance(rows, begin, end, self.course.batch, rates)

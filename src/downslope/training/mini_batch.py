@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.batch_size import choose_batch_size
-from downslope.choices.curvature import Moments, in_memory
+from downslope.choices.curvature import Moments
 from downslope.choices.learning_rate import candidate_rates
 from downslope.choices.sparse_steps import choose_sparse_rate, sparse_batch_size
 from downslope.choices.start import constant_start
-from downslope.data.batches import order
+from downslope.choices.window import check_batch, choose_window
 from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.engines.racing import EXPLODED, Lanes, standardised
@@ -29,7 +29,7 @@ from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
 from downslope.steps import rule_number
 from downslope.training.checkpoint import Checkpoint, Keeper, point_arrays, point_of
-from downslope.training.course import Course, lane_arrays, lanes_of, trainer_of
+from downslope.training.course import Course, Turn, lane_arrays, lanes_of, trainer_of
 from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.forecast import epochs_still_needed
 from downslope.training.judging import REFRESHED, Judge
@@ -51,7 +51,7 @@ def descend_in_batches(
     spec: Spec, log: Logbook, start: Point | None, keeper: Keeper,
 ) -> tuple[Descent, list[Choice], dict[str, JsonValue]]:  # fmt: skip
     """Run epochs of batches until the gap is reached, the budget is spent, or the loss grows."""
-    ready = standardised(in_memory(examples, spec.seed))
+    ready = standardised(examples) if isinstance(examples, Examples) else examples
     choices: list[Choice] = []
     rule = rule_number(_rule(examples, spec))
     batch = 1
@@ -64,6 +64,9 @@ def descend_in_batches(
     if name == "auto":
         name = "constant" if average else "cosine"
     course = Course(ready, objective, batch, rule, spec.momentum, epochs, name, spec.warmup, average, spec.seed)
+    if course.windows is not None:
+        check_batch(course.windows, batch)
+        choices.append(choose_window(course.windows, objective))
     judge = Judge(ready, objective, moments, metric, log, spec)
     point = start or _start(ready, objective)
     if isinstance(spec.learning_rate, str) and not examples.sparse:
@@ -85,7 +88,7 @@ def descend_in_batches(
     return descent, choices, settled
 
 
-def _start(examples: Examples, objective: Objective) -> Point:
+def _start(examples: Source, objective: Objective) -> Point:
     """Return where steps begin: at zero; on sparse rows, whose steps have a size, at the best constant."""
     if examples.sparse:
         return constant_start(examples, objective)
@@ -111,6 +114,7 @@ def _rate(course: Course, spec: Spec, choices: list[Choice], keeper: Keeper) -> 
         return float(spec.learning_rate)
 
     def choose() -> Choice:
+        assert isinstance(course.examples, Examples)
         return choose_sparse_rate(course.examples, course.objective, course.batch, course.seed)
 
     choices.append(keeper.choose("learning_rate", choose))
@@ -118,11 +122,11 @@ def _rate(course: Course, spec: Spec, choices: list[Choice], keeper: Keeper) -> 
 
 
 def _batch_size(
-    examples: Examples, objective: Objective, rule: int, spec: Spec, choices: list[Choice], keeper: Keeper
+    examples: Source, objective: Objective, rule: int, spec: Spec, choices: list[Choice], keeper: Keeper
 ) -> int:
     if not isinstance(spec.batch_size, str):
         return min(int(spec.batch_size), examples.rows)
-    if examples.sparse:
+    if isinstance(examples, Examples) and examples.sparse:
         choices.append(sparse_batch_size(examples))
         return int(choices[-1].value)
     choice = keeper.choose("batch_size", lambda: choose_batch_size(examples, objective, rule, spec.momentum, spec.seed))
@@ -143,13 +147,11 @@ class _Place:
             yield self.epoch
             self.epoch, self.piece = self.epoch + 1, 0
 
-    def pieces(self) -> Iterator[tuple[int, int, int]]:
-        """Go through the pieces left of this epoch, as (index, begin, end)."""
-        edges = self.course.pieces()
-        while self.piece < len(edges):
-            begin, end = edges[self.piece]
-            self.piece += 1
-            yield self.piece - 1, begin, end
+    def turns(self) -> Iterator[Turn]:
+        """Go through the pieces left of this epoch."""
+        for turn in self.course.turns(self.epoch, self.piece):
+            self.piece = turn.index + 1
+            yield turn
 
 
 class _Single:
@@ -179,12 +181,11 @@ class _Single:
 
     def _epoch(self, epoch: int) -> Descent | None:
         course, log, trainer = self.course, self.log, self.trainer
-        rows = order(course.examples.rows, course.seed, epoch)
         trainer.averaging = course.average and epoch >= course.averaging_from
-        for _, begin, end in self.place.pieces():
-            mean_loss, whole = trainer.advance(rows, begin, end)
+        for turn in self.place.turns():
+            mean_loss, whole = trainer.advance(turn.rows, turn.begin, turn.end, turn.examples)
             log.updates = trainer.updates
-            log.passes += (end - begin) / course.examples.rows
+            log.passes += (turn.end - turn.begin) / course.examples.rows
             if not whole or not _bearable(mean_loss, log):
                 log.updates += 0 if whole else 1
                 return _fallen(self.point, self.reached)
@@ -333,14 +334,14 @@ class _Race:
         last = epoch + 1 == course.epochs
         averaging = course.average and epoch >= course.averaging_from
         look = epoch + 1 in self.halvings or last or lanes.rates.size == 1
-        rows = order(course.examples.rows, course.seed, epoch)
         half = len(course.pieces()) // 2
-        for index, begin, end in self.place.pieces():
-            middle = index == half and look and not last and lanes.rates.size > 1
+        for turn in self.place.turns():
+            begin, end = turn.begin, turn.end
+            middle = turn.index == half and look and not last and lanes.rates.size > 1
             if lanes.averaged < 0 and (averaging or middle):
                 lanes.averaged = 0
             share = course.share(self.updates, -(-(end - begin) // course.batch))
-            lanes.epoch(course.examples, course.objective, rows, course.batch, share, epoch, begin, end)
+            lanes.epoch(turn.examples, course.objective, turn.rows, course.batch, share, epoch, begin, end)
             self.updates += share.size
             log.passes += (end - begin) / course.examples.rows
             if not lanes.alive.any() or log.seconds >= log.most_seconds:

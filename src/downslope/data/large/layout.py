@@ -26,7 +26,7 @@ ALIGNED = 64
 BLOCK_BYTES = 4 << 20
 """Bytes of a block, at most: what a disk reads at full speed, and a hundred of them fit in little memory."""
 MOST_ROWS, LEAST_ROWS = 1 << 17, 1 << 8
-PIECES = 16
+PIECES = 64
 """Pieces of a block that are read apart where rows are to be mixed."""
 
 Bytes = NDArray[np.uint8]

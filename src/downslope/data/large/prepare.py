@@ -19,6 +19,11 @@ from downslope.records.sizes import written
 from downslope.records.spec import Spec
 from downslope.words import Sentence, say
 
+WINDOW_SHARE, MOST_MIXED = 8, 64 << 20
+"""A window of rows that are mixed takes one of so many parts of the memory, and no more bytes than this; there are two.
+
+The bound is the same on all machines with memory enough, and with it the order of the rows."""
+
 Tell = Callable[[str, object], None]
 
 
@@ -64,8 +69,9 @@ def prepare_large(source: str, spec: Spec, memory: int, tell: Tell) -> LargePrep
         told = say("{bad} left out, because they are damaged", bad=say("{count} files", count=count(len(bad))))
         notes = (*notes, told)
         tell(str(told), None)
+    train = _stream(planned, cache, TRAIN, planned.summary.train_rows)
     return LargePrepared(
-        _stream(planned, cache, TRAIN, planned.summary.train_rows),
+        replace(train, window=min(memory // WINDOW_SHARE, MOST_MIXED)),
         _stream(planned, cache, HELD, planned.summary.holdout_rows) if planned.summary.holdout_rows else None,
         planned.plan, planned.summary, planned.classes, planned.loss, cache, notes,
     )  # fmt: skip

@@ -38,8 +38,9 @@ class Stream(Source):
     """The examples of one part of a block cache.
 
     folder: of its blocks, ``00000000.block`` and so on, all of ``layout.rows`` but the last. key: of the cache. count:
-    examples. class_share: (classes,) a factor on the weight of each class, or None. levels, center, scale: as
-    ``Examples`` have them; model features are stored, so both are applied.
+    examples. class_share: (classes,) a factor on the weight of each class, or None. window: bytes that a window of rows
+    to be mixed may take. levels, center, scale: as ``Examples`` have them; model features are stored, so both are
+    applied.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Stream(Source):
     center: Vector
     scale: Vector
     class_share: Vector | None = None
+    window: int = 64 << 20
     applied: bool = True
     level_scale: Vector | None = None
     level_offset: Vector | None = None
@@ -118,6 +120,11 @@ class Stream(Source):
             finally:
                 for each in waiting:
                     each.cancel()
+
+    def check(self) -> None:
+        """Compare the checksums of all blocks that were not read whole yet; raises DamagedError."""
+        for _ in self.parts(blocks=[block for block in range(self.blocks) if block not in self.checked]):
+            pass
 
     def _load(self, buffers: Buffers, block: int, features: bool) -> Examples:
         check = block not in self.checked

@@ -53,9 +53,15 @@ LARGE = {
     "--memory {memory} is less than the programs and one block take together; allow at least {least}": (
         "--memory {memory} 少于程序与一个数据块合计所需；请至少允许 {least}"
     ),
-    "steps on batches need the rows in memory, which has no room for this table; use --method scaled or "
-    "full-batch, or raise --memory": (
-        "按批次的步进需要所有行都在内存中，而这个表放不下；请使用 --method scaled 或 full-batch，或提高 --memory"
+    "a batch of {batch} rows does not fit into the {rows} that are in memory at once; take a smaller one, or "
+    "the method full-batch": "一批 {batch} 行放不进同时在内存中的 {rows} 行；请取更小的批次，或使用 full-batch 方法",
+    "all rows fit into one window, so that every shuffle is a full one": (
+        "所有行都放得进一个窗口，因此每次打乱都是完全的"
+    ),
+    "rows are mixed within windows in memory, each of pieces drawn from all of the table; the mean target of a "
+    "window is off by {apart} deviations, where a full shuffle gives {shuffled}": (
+        "各行在内存窗口内混合，每个窗口由取自全表的小段组成；窗口的平均目标偏离 {apart} 个标准差，"
+        "完全打乱时为 {shuffled}"
     ),
     "{name} must be a size such as 800MB, 1GB or 2GiB, but is {written}": (
         "{name} 必须是大小，例如 800MB、1GB 或 2GiB，现在是 {written}"

@@ -1,0 +1,167 @@
+"""The order of a stream's examples in steps on batches: pieces of blocks in a fresh order, rows mixed within a window.
+
+A full shuffle would read every row by itself. Here each epoch draws an order of pieces (some ten kilobytes each), fills
+a window in memory with as many of them as it holds, and shuffles the rows of that. Which rows meet depends on the seed,
+the epoch, the global index and the rows of a window, never on how files are cut. The one piece that may be short stands
+last. While one window is stepped on, the next is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data.batches import order, order_within
+from downslope.data.blocks import Examples
+from downslope.data.large.layout import PIECES
+from downslope.data.large.stream import Stream
+from downslope.types import Indices, Matrix, Vector
+
+ORDER_BYTES, WEIGHT_BYTES = 4, 24
+"""Bytes of a row in memory beside what is read: its place in the order, and its weight on the way to the engine."""
+
+
+@dataclass(frozen=True)
+class Window(Examples):
+    """Some rows of a stream in memory, which count as they do among all. mean_weight: of all examples."""
+
+    mean_weight: float = 1.0
+
+    @cached_property
+    def weight_sum(self) -> float:
+        """The weight that so many examples have on average."""
+        return self.rows * self.mean_weight
+
+
+def piece_rows(stream: Stream) -> int:
+    """Return the rows of a piece."""
+    return max(stream.layout.rows // PIECES, 1)
+
+
+def window_rows(stream: Stream) -> int:
+    """Return the rows of a window: whole pieces, a power of two of them, as many as the stream may hold."""
+    weighted = bool(stream.layout.weight_type) or stream.class_share is not None
+    width = stream.layout.held_bytes + ORDER_BYTES + (WEIGHT_BYTES if weighted else 0)
+    size = piece_rows(stream)
+    return size << max(stream.window // (size * width), 1).bit_length() - 1
+
+
+class Windows:
+    """The windows of a stream, epoch after epoch; two of them are in memory.
+
+    rows: of a window, see ``window_rows``.
+    """
+
+    def __init__(self, stream: Stream, seed: int, rows: int) -> None:
+        """Take what is mixed."""
+        self.stream, self.seed, self.rows = stream, seed, rows
+        whole, rest = divmod(stream.rows, rows)
+        self.sizes = [rows] * whole + ([rest] if rest else [])
+        self._memory: list[_Memory] = []
+
+    def pieces(self, epoch: int) -> Indices:
+        """Return the order of the pieces in one epoch; a short one stands last."""
+        whole, rest = divmod(self.stream.rows, piece_rows(self.stream))
+        drawn: Any = order(whole, self.seed, epoch)
+        return np.append(drawn, drawn.dtype.type(whole)) if rest else drawn
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Window, Indices]]:
+        """Yield the windows of an epoch from ``first`` on, each with the order of its rows.
+
+        Each is valid until the next but one is asked for, for the memory is used again. Raises DamagedError.
+        """
+        self.stream.check()
+        if not self._memory:
+            self._memory = [_Memory.of(self.stream, max(self.sizes)) for _ in range(2)]
+        pieces = self.pieces(epoch)
+        with ThreadPoolExecutor(1, thread_name_prefix="downslope-window") as reader:
+            coming: Future[tuple[Window, Indices]] | None = None
+            for index in range(first, len(self.sizes)):
+                ready = self._load(pieces, epoch, index) if coming is None else coming.result()
+                last = index + 1 == len(self.sizes)
+                coming = None if last else reader.submit(self._load, pieces, epoch, index + 1)
+                yield ready
+
+    def _load(self, pieces: Indices, epoch: int, index: int) -> tuple[Window, Indices]:
+        each = self.rows // piece_rows(self.stream)
+        chosen = np.sort(pieces[index * each : (index + 1) * each])
+        into = self._memory[index % 2]
+        rows = self.stream.read_pieces(
+            _spans(self.stream, chosen), (into.numbers, into.codes, into.target, into.weights)
+        )
+        found = self.stream.examples(into.numbers[:rows], into.codes[:rows], into.target[:rows], into.weights[:rows])
+        window = Window(
+            found.blocks, found.levels, found.target, found.weights, found.center, found.scale, True,
+            mean_weight=self.stream.weight_sum / self.stream.rows,
+        )  # fmt: skip
+        return window, order_within(rows, self.seed, epoch, index)
+
+    def of_pieces(self, epoch: int) -> NDArray[np.int64]:
+        """Return the window that each piece, in its place in the table, belongs to in an epoch, (pieces,)."""
+        pieces = self.pieces(epoch)
+        found = np.empty(pieces.size, np.int64)
+        found[pieces] = np.arange(pieces.size) // (self.rows // piece_rows(self.stream))
+        return found
+
+    def apart(self, classes: int) -> tuple[float, float]:
+        """Return how far the mean targets of the windows of the first epoch lie apart, and what a full shuffle gives.
+
+        Both are deviations between windows in deviations of the target: the correlation ratio eta, which for rows dealt
+        at random to W windows is about ``sqrt((W - 1) / (n - 1))``. classes: of the target, 0 for a number.
+        """
+        sums, squares = self._target_sums(max(classes, 1), numeric=not classes)
+        rows = np.array(self.sizes, np.float64)[:, None]
+        mean = sums.sum(axis=0) / rows.sum()
+        total = float((squares / rows.sum() - mean**2).sum())
+        between = float((rows * (sums / rows - mean) ** 2).sum() / rows.sum())
+        shuffled = (len(self.sizes) - 1) / max(self.stream.rows - 1, 1)
+        return (between / total) ** 0.5 if total > 0 else 0.0, shuffled**0.5
+
+    def _target_sums(self, columns: int, *, numeric: bool) -> tuple[Matrix, Vector]:
+        """Return the sum of the target, or of what says its class, by window (windows, columns), and its squares."""
+        owner, size = self.of_pieces(0), piece_rows(self.stream)
+        sums, squares = np.zeros((len(self.sizes), columns)), np.zeros(columns)
+        first = 0
+        for part in self.stream.parts(features=False):
+            place = owner[np.arange(first, first + part.rows) // size]
+            if numeric:
+                sums[:, 0] += np.bincount(place, weights=part.target, minlength=len(self.sizes))
+                squares += part.target @ part.target
+            else:
+                cells = place * columns + part.target.astype(np.int64)
+                sums += np.bincount(cells, minlength=sums.size).reshape(sums.shape)
+            first += part.rows
+        return sums, squares if numeric else sums.sum(axis=0)
+
+
+def _spans(stream: Stream, pieces: NDArray[Any]) -> Iterator[tuple[int, int, int]]:
+    """Yield (block, first row, row after the last) of some pieces."""
+    size, block_rows = piece_rows(stream), stream.layout.rows
+    for piece in pieces.tolist():
+        block, first = divmod(piece * size, block_rows)
+        last = min(first + size, stream.rows - block * block_rows)
+        yield block, first, last
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Arrays that a window is read into."""
+
+    numbers: Any
+    codes: Any
+    target: Vector
+    weights: Vector
+
+    @classmethod
+    def of(cls, stream: Stream, rows: int) -> _Memory:
+        layout = stream.layout
+        return cls(
+            np.empty((rows, layout.numbers), stream.dtype), np.empty((rows, layout.categories), np.int32),
+            np.empty(rows), np.empty(rows if layout.weight_type else 0),
+        )  # fmt: skip
