@@ -1,4 +1,4 @@
-"""The rooms of one and of two weights: the published exercises, every drag, and what is taken along."""
+"""The rooms that are drawn at once: the published exercises, every drag, and what is taken along."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from PIL import Image
 from tests.browser.visit import Visit, arrays
 
 Open = Callable[..., Visit]
-DRAGGED = {"one-weight": ("main svg .field", "start"), "two-weights": ("main svg .field", "start_x")}
+DRAGGED = {
+    "one-weight": ("main svg .field", "start"), "two-weights": ("main svg .field", "start_x"),
+    "batches": ("main svg .field", "start_x"), "valleys": ("main svg .field", "start_x"),
+}  # fmt: skip
 
 
 def predict(visit: Visit, rate: str, guess: str) -> str:
@@ -142,6 +145,7 @@ def test_a_drag_is_drawn_on_its_way_and_is_one_entry_of_undo(visit: Open, room: 
     [
         ("one-weight", {"f": "two-valleys", "r": "0.37", "w": "-2.6", "n": "40"}),
         ("two-weights", {"f": "egg-crate", "o": "plain,adam@0.2", "r": "0.01", "x": "1.7", "y": "-2.3", "n": "300"}),
+        ("valleys", {"f": "himmelblau", "r": "0.011", "s": "500", "x": "0.3", "y": "-1.1"}),
     ],
 )
 def test_a_link_shows_the_same_to_the_last_byte(visit: Open, room: str, words: dict[str, str]) -> None:
