@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -49,6 +50,19 @@ def examples() -> Path:
 def nist() -> Path:
     """Return the folder of the NIST linear least squares sets."""
     return ROOT / "tests" / "data" / "nist"
+
+
+@pytest.fixture(scope="session")
+def ray_here(root: Path) -> Iterator[str]:
+    """Start a Ray of this machine's own with room for six workers, who find the tests by their path; its address."""
+    ray = pytest.importorskip("ray", reason="THE CLUSTER IS NOT TESTED: this Python has no Ray")
+    from downslope.cluster import joining
+
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    assert joining.join("auto", 6)
+    assert not joining.join("auto", 6), "there is one already"
+    yield ray.get_runtime_context().gcs_address
+    joining.leave()
 
 
 @pytest.fixture(scope="session")

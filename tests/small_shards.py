@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
-from downslope.cluster.shard import Shard
+from downslope.cluster.shard import Sharded
 from downslope.cluster.worker import joined
 from downslope.data.blocks import Block, Examples
 
@@ -23,12 +23,27 @@ def rows_of(seed: int = 0, rows: int = 10) -> Examples:
     return Examples((Block(0, numbers, codes),), 0, target, None, np.zeros(NUMBERS), np.ones(NUMBERS), True)
 
 
-def shards_of(rows: Sequence[int]) -> list[Shard]:
-    """Return shards of so many rows each."""
-    return [Shard(sum(rows[:index]), count, partial(rows_of, index, count)) for index, count in enumerate(rows)]
+@dataclass(frozen=True)
+class Small:
+    """Opens shards of so many rows each. more: rows that the last one has besides."""
+
+    rows: tuple[int, ...]
+    more: int = 0
+
+    def open(self, index: int) -> Examples:
+        """Return the rows of a shard."""
+        return rows_of(index, self.rows[index] + (self.more if index == len(self.rows) - 1 else 0))
+
+    def discard(self, index: int) -> None:
+        """Nothing is kept."""
+
+
+def table_of(rows: Sequence[int], more: int = 0) -> Sharded:
+    """Return a table in shards of so many rows each."""
+    return Sharded(f"small {more}", tuple(rows), Small(tuple(rows), more))
 
 
 def whole_of(rows: Sequence[int]) -> Examples:
     """Return the same rows as one table in memory."""
-    parts = joined([rows_of(index, count) for index, count in enumerate(rows)])
+    parts = joined([rows_of(index, count) for index, count in enumerate(rows) if count])
     return parts.pick(np.arange(parts.rows))

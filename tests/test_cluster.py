@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downslope.cli.running import run as command
 from downslope.cluster import joining
-from downslope.cluster.shard import Shard, dealt
+from downslope.cluster.shard import dealt
 from downslope.cluster.tree import nodes_of, sum_below, sum_of
 from downslope.cluster.worker import Worker
 from downslope.errors import ClusterError
-from tests.small_shards import rows_of, shards_of, whole_of
+from tests.small_shards import table_of, whole_of
 
 Cuts = st.integers(1, 70).flatmap(
     lambda leaves: st.tuples(st.just(leaves), st.sets(st.integers(1, max(leaves - 1, 1)), max_size=6))
@@ -44,8 +46,7 @@ def test_a_leaf_in_no_node_is_an_error() -> None:
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=40), st.integers(1, 12))
 def test_shards_are_dealt_out_in_order_and_evenly(rows: list[int], workers: int) -> None:
-    shards = [Shard(sum(rows[:index]), count, rows_of) for index, count in enumerate(rows)]
-    ranges = dealt(shards, workers)
+    ranges = dealt(rows, workers)
     assert [index for first, last in ranges for index in range(first, last)] == list(range(len(rows)))
     assert all(first < last for first, last in ranges)
     assert len(ranges) == min(workers, len(rows))
@@ -55,23 +56,23 @@ def test_shards_are_dealt_out_in_order_and_evenly(rows: list[int], workers: int)
 
 
 def test_workers_sums_are_those_of_the_table() -> None:
-    shards, whole = shards_of([300, 50, 200]), whole_of([300, 50, 200])
-    workers = [Worker(shards[first:last], first) for first, last in ((0, 1), (1, 3))]
-    replies = [each.total(target_sum, True) for each in workers]
+    table, whole = table_of([300, 0, 50, 200]), whole_of([300, 0, 50, 200])
+    workers = [Worker(first, last) for first, last in ((0, 2), (2, 4))]
+    replies = [each.total(table, target_sum, True) for each in workers]
     assert [each.rows for each in replies] == [300, 250]
     sums = {node: value for reply in replies for node, value in reply.sums.items()}
-    assert sum_of(sums, 3) == pytest.approx(whole.target.sum())
+    assert sum_of(sums, 4) == pytest.approx(whole.target.sum())
 
 
 def test_workers_give_the_examples_of_their_own_rows() -> None:
-    shards, whole = shards_of([300, 50, 200]), whole_of([300, 50, 200])
-    worker = Worker(shards[1:], 1)
+    table, whole = table_of([300, 50, 200]), whole_of([300, 50, 200])
+    worker = Worker(1, 3)
     rows = np.array([2, 299, 300, 349, 350, 549])
-    found = worker.pick(rows)
+    found = worker.pick(table, rows)
     assert found is not None
     assert np.array_equal(found.target, whole.target[rows[2:]])
     assert np.array_equal(np.concatenate([each.numbers for each in found]), whole.blocks[0].numbers[rows[2:]])
-    assert worker.pick(rows[:2]) is None
+    assert worker.pick(table, rows[:2]) is None
 
 
 def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,9 +83,19 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.Monke
     joining.ray.cache_clear()
     try:
         with pytest.raises(ClusterError, match=r"pip install 'downslope\[cluster\]'"):
-            joining.join("auto", 1, 1)
+            joining.join("auto", 1)
     finally:
         joining.ray.cache_clear()
+
+
+def test_an_address_where_nobody_listens_ends_with_two(
+    examples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = pytest.importorskip("ray", reason="THE CLUSTER IS NOT TESTED: this Python has no Ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    asked = ["fit", str(examples / "flights.parquet"), "--target", "late", "--cluster", "127.0.0.1:1", "--no-save"]
+    assert command([*asked, "--quiet"]) == 2
+    assert capsys.readouterr().err.startswith("error: no Ray cluster answers at 127.0.0.1:1: Connection refused; start")
 
 
 def target_sum(examples: Any) -> float:

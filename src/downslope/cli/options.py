@@ -115,9 +115,10 @@ def _metavar(name: str, setting: Setting) -> str:
         return "COUNT" if setting.whole else "NUMBER"
     if setting.choices:
         return "NAME"
-    return {"sql": "QUERY", "where": "CONDITION", "memory": "SIZE", "cache_size": "SIZE", "cache": "FOLDER"}.get(
-        name, "COLUMN"
-    )
+    return {
+        "sql": "QUERY", "where": "CONDITION", "memory": "SIZE", "cache_size": "SIZE", "cache": "FOLDER",
+        "cluster": "ADDRESS",
+    }.get(name, "COLUMN")  # fmt: skip
 
 
 def _about(default: object, setting: Setting) -> str:

@@ -1,8 +1,8 @@
 """The workers as one: a question to all of them is answered by all, whoever is lost on the way.
 
 A worker may die, hang or be slow. It is then replaced by a new one, which opens the same shards anew and answers the
-same question; what the old one may still send is not listened to. A question gives sums and changes nothing in a
-worker, so that asking twice loses nothing and counts nothing twice.
+same question; what the old one may still send is not listened to. A question carries all that its answer rests on, so
+that asking twice loses nothing and counts nothing twice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from statistics import median
 from typing import Any
 
 from downslope.cluster.joining import check_room, ray
-from downslope.cluster.shard import Shard, dealt
+from downslope.cluster.shard import dealt
 from downslope.cluster.worker import Worker
-from downslope.errors import DownslopeError, WorkerError
+from downslope.errors import DownslopeError, SourceError, WorkerError
 from downslope.words import Sentence, say
 
 PULSE_SECONDS = 5.0
@@ -57,16 +57,21 @@ class _Question:
 
 @dataclass
 class Crew:
-    """Workers that hold the shards of one table, by consecutive numbers."""
+    """Workers that hold shards, by consecutive numbers.
 
-    shards: Sequence[Shard]
+    sizes: of the shards, in bytes or rows, by which they are dealt out. workers: wanted; there are fewer where there
+    are fewer shards. threads: of each worker. hold: bytes of encoded rows that each may hold in memory.
+    """
+
+    sizes: Sequence[int]
     workers: int
     threads: int = 1
+    hold: int = 0
     lost: list[Loss] = field(default_factory=list["Loss"])
 
     def __post_init__(self) -> None:
         """Start the workers; raises ClusterError where the cluster has too few processors for them."""
-        self.ranges = dealt(self.shards, self.workers)
+        self.ranges = dealt(self.sizes, self.workers)
         check_room(len(self.ranges), self.threads)
         self._answered = [False] * len(self.ranges)
         self.actors = [self._start(index) for index in range(len(self.ranges))]
@@ -74,7 +79,7 @@ class Crew:
     def _start(self, index: int) -> Any:
         first, last = self.ranges[index]
         made = ray().remote(num_cpus=self.threads, max_restarts=0, concurrency_groups={"pulse": 1})(Worker)
-        return made.remote(list(self.shards[first:last]), first, self.threads)
+        return made.remote(first, last, self.threads, self.hold)
 
     def ask(self, asked: Asked) -> list[Any]:
         """Return what every worker answers, in their order; raises WorkerError where one cannot be had."""
@@ -129,7 +134,7 @@ class Crew:
         first, last = self.ranges[worker]
         self.lost.append(Loss(worker, why, (first, last)))
         if failures[worker] >= TRIES:
-            raise WorkerError(_given_up(worker, why, words, failures[worker], self.shards[first]))
+            raise WorkerError(_given_up(worker, why, words, failures[worker]))
         ray().kill(self.actors[worker], no_restart=True)
         self._answered[worker] = False
         self.actors[worker] = self._start(worker)
@@ -145,15 +150,22 @@ def _why(error: Any) -> str:
     cause = getattr(error, "cause", None)
     if isinstance(cause, DownslopeError):
         raise cause from None
+    if isinstance(cause, OSError):
+        raise SourceError(
+            say(
+                "a worker of the cluster cannot read {path}: {reason}; put the files where every machine sees them",
+                path=str(cause.filename or ""), reason=cause.strerror or str(cause),
+            )
+        ) from None  # fmt: skip
     if isinstance(error, ray().exceptions.RayTaskError):
         raise error
     return str(error).strip().splitlines()[0]
 
 
-def _given_up(worker: int, why: str, words: str, times: int, shard: Shard) -> Sentence:
+def _given_up(worker: int, why: str, words: str, times: int) -> Sentence:
     told = {"died": say("it died"), "hung": say("it hung"), "slow": say("it was slow")}[why]
     return say(
-        "worker {worker}, which holds the rows from {row} on, failed {times} times, at last because {why}{words}; look "
-        "at its machine's memory and disk, then resume the run",
-        worker=worker, row=f"{shard.start:,}", times=times, why=told, words=f" ({words})" if words else "",
+        "worker {worker} of the cluster failed {times} times at one question, at last because {why}{words}; look at "
+        "its machine's memory and disk, then resume the run",
+        worker=worker + 1, times=times, why=told, words=f" ({words})" if words else "",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -10,8 +11,14 @@ from typing import Any
 from downslope.errors import ClusterError
 from downslope.words import Sentence, say
 
-QUIET = {"RAY_DEDUP_LOGS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 """Set where the caller has not: no reports of use leave the machine."""
+KNOCK_SECONDS = 10.0
+"""To wait for an answer from an address."""
 
 
 @cache
@@ -27,30 +34,52 @@ def ray() -> Any:
         ) from None
 
 
-def join(address: str, workers: int, threads: int) -> bool:
-    """Start a Ray of this machine's own (address ``auto``) or join one; return whether it was started here.
+def join(address: str, workers: int) -> bool:
+    """Start a Ray of this machine's own (address ``auto``) or join one; return whether it is to be left again.
 
-    ``auto`` joins the one that RAY_ADDRESS names, if any. Raises ClusterError.
+    ``auto`` joins the one that RAY_ADDRESS names, if any. workers: that one of its own is to have room for. Raises
+    ClusterError.
     """
     if ray().is_initialized():
         return False
     own = address == "auto" and not os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical", "include_dashboard": None}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical"}
     if own:
-        options |= {"num_cpus": max(workers * threads, os.cpu_count() or 1), "include_dashboard": False}
-        options["address"] = "local"
+        options |= {"address": "local", "num_cpus": max(workers, cores()), "include_dashboard": False}
     elif address != "auto":
+        _knock(address)
         options["address"] = address
     try:
         ray().init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except (ray().exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         raise ClusterError(_not_joined(address, own, error)) from None
-    return own
+    return True
+
+
+def _knock(address: str) -> None:
+    """Raise ClusterError where nobody listens at ``host:port``, for which Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(_not_joined(address, False, error)) from None
+
+
+def cores() -> int:
+    """Return the processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processors() -> int:
+    """Return the processors of the cluster."""
+    return int(ray().cluster_resources().get("CPU", 0))
 
 
 def check_room(workers: int, threads: int) -> None:
     """Raise ClusterError where the cluster will never have the processors for the workers."""
-    there = int(ray().cluster_resources().get("CPU", 0))
+    there = processors()
     if there < workers * threads:
         raise ClusterError(
             say(
@@ -66,7 +95,8 @@ def leave() -> None:
 
 
 def _not_joined(address: str, own: bool, error: Exception) -> Sentence:
-    words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    told = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    words = str(told).splitlines()[0].rstrip(".")
     if own:
         return say("Ray could not be started on this machine: {words}; look at free memory and ports", words=words)
     return say(

@@ -1,39 +1,65 @@
-"""A shard: some consecutive rows of a table, and how whoever is asked to hold them gets at them."""
+"""Shards: a table's rows in parts that lie apart, and who of several holds which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Protocol
+
+import numpy as np
 
 from downslope.data.blocks import Source
+from downslope.types import Indices
+
+
+class Opener(Protocol):
+    """How a shard is opened by whoever holds it; it travels to them, so it is small and can be pickled."""
+
+    def open(self, index: int) -> Source:
+        """Return the rows of a shard, numbered from 0."""
+        ...
+
+    def discard(self, index: int) -> None:
+        """Remove what was kept of a shard, because it is damaged."""
+        ...
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Some consecutive rows.
+class Sharded:
+    """A table in shards.
 
-    start: global index of the first row. rows: how many. open: gives the rows, numbered from 0; it travels to the
-    worker, so it is a function of a module or a ``functools.partial`` of one.
+    name: tells the tables of one crew apart. counts: rows of each shard, which may be 0. opener: opens them.
     """
 
-    start: int
-    rows: int
-    open: Callable[[], Source]
+    name: str
+    counts: tuple[int, ...]
+    opener: Opener
+
+    @cached_property
+    def starts(self) -> Indices:
+        """The global index of each shard's first row, and behind the last the rows of all."""
+        return np.array(list(accumulate(self.counts, initial=0)), np.int64)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards."""
+        return int(self.starts[-1])
 
 
-def dealt(shards: Sequence[Shard], workers: int) -> list[tuple[int, int]]:
-    """Return (first, last) shard of each worker: consecutive, none empty, rows as even as the cuts allow.
+def dealt(sizes: Sequence[int], workers: int) -> list[tuple[int, int]]:
+    """Return (first, last) shard of each worker: consecutive, none empty, sizes as even as the cuts allow.
 
-    Fewer are returned where there are fewer shards than workers.
+    sizes: of the shards, in bytes or rows. Fewer are returned where there are fewer shards than workers.
     """
-    workers = min(workers, len(shards))
-    rows = sum(each.rows for each in shards)
-    edges, held = [0], 0
-    for index, each in enumerate(shards):
+    workers = min(workers, len(sizes))
+    whole = sum(sizes)
+    edges, held = [0], 0.0
+    for index, size in enumerate(sizes):
         left = workers - len(edges)
-        share = rows * len(edges) / workers
-        if left and index > edges[-1] and (held + each.rows / 2 > share or len(shards) - index == left):
+        share = whole * len(edges) / workers
+        if left and index > edges[-1] and (held + size / 2 > share or len(sizes) - index == left):
             edges.append(index)
-        held += each.rows
-    return list(pairwise([*edges, len(shards)]))
+        held += size
+    return list(pairwise([*edges, len(sizes)]))

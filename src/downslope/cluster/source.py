@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from downslope.cluster.crew import Crew
 from downslope.cluster.joining import ray
+from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import sum_of
 from downslope.cluster.worker import Reply, joined
 from downslope.data.blocks import Examples, Source
@@ -20,36 +21,36 @@ Part = TypeVar("Part")
 
 
 class ClusterSource(Source):
-    """The rows of all shards of a crew, in their order.
+    """The rows of all shards of a table, in their order.
 
-    like: a source of the same plan, which says how features are scaled; its rows are not looked at.
+    like: a source of the same plan, which says how features are scaled; its rows are not looked at. key: of the table,
+    which tells it from others.
     """
 
-    def __init__(self, crew: Crew, like: Source) -> None:
-        """Take the rows of all shards of ``crew`` as one table."""
-        self.crew = crew
+    def __init__(self, crew: Crew, table: Sharded, like: Source, key: str = "") -> None:
+        """Take the rows of all shards that ``crew`` holds of a table as one."""
+        self.crew, self.table, self.like, self.key = crew, table, like, key
         for name in (
             "levels", "center", "scale", "applied", "level_scale", "level_offset", "sparse", "sparse_center",
             "sparse_scale",
         ):  # fmt: skip
             setattr(self, name, getattr(like, name))
-        self._categories, self._dtype = like.categories, like.dtype
-        self._rows = sum(each.rows for each in crew.shards)
+        self.sent = ray().put(table)
 
     @property
     def rows(self) -> int:
         """n, the number of examples."""
-        return self._rows
+        return self.table.rows
 
     @property
     def categories(self) -> int:
         """q, the number of category features."""
-        return self._categories
+        return self.like.categories
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """float32 or float64: the precision of ``numbers``."""
-        return self._dtype
+        return self.like.dtype
 
     def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
         """Return the sum of ``work(part)`` over the parts of all shards; the same bits for any number of workers.
@@ -57,19 +58,19 @@ class ClusterSource(Source):
         Raises WorkerError where rows were lost or counted twice, which nothing else would show.
         """
         sent = ray().put(work)
-        replies: list[Reply] = self.crew.ask(lambda actor: actor.total.remote(sent, features))
+        replies: list[Reply] = self.crew.ask(lambda actor: actor.total.remote(self.sent, sent, features))
         counted = sum(each.rows for each in replies)
         if counted != self.rows:
             raise WorkerError(
                 say("the workers added up {counted} rows of {rows}; their shards are not the table's: resume the run",
                     counted=f"{counted:,}", rows=f"{self.rows:,}")
             )  # fmt: skip
-        sums: dict[Any, Part] = {node: value for each in replies for node, value in each.sums.items()}
-        return sum_of(sums, len(self.crew.shards))
+        sums: dict[Any, Part | None] = {node: value for each in replies for node, value in each.sums.items()}
+        return cast("Part", sum_of(sums, len(self.table.counts)))
 
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given global indices, rising, in memory as one block."""
         sent = ray().put(rows)
-        found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(sent))
+        found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(self.sent, sent))
         whole = joined([each for each in found if each is not None])
         return whole.pick(np.arange(whole.rows))

@@ -1,4 +1,4 @@
-"""What runs in a worker: its shards, opened when first asked for, and the sums over them."""
+"""What runs in a worker: its shards, opened when first asked for, and the work on them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from downslope.cluster.shard import Shard
+from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import Node, nodes_of, sum_below
+from downslope.data.arrow import arrow
 from downslope.data.blocks import Block, Examples, Source
+from downslope.data.large.held import Held
+from downslope.data.large.layout import DamagedError, Layout
+from downslope.data.large.stream import Stream
 from downslope.types import Indices
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -29,58 +35,87 @@ class Reply:
 
 
 class Worker:
-    """Holds the shards numbered ``first`` onwards.
+    """Holds the shards from ``first`` up to ``last`` of every table that it is asked about.
 
-    threads: how many its passes use; 0 leaves that to the machine.
+    threads: how many its passes use, 0 to leave that as it is. hold: bytes of encoded rows that it may hold in memory;
+    it streams the rest.
     """
 
-    def __init__(self, shards: Sequence[Shard], first: int, threads: int = 0) -> None:
+    def __init__(self, first: int, last: int, threads: int = 0, hold: int = 0) -> None:
         """Hold the shards, and open none yet."""
         if threads:
-            os.environ["DOWNSLOPE_THREADS"] = str(threads)
-        self.shards, self.first = shards, first
-        self._opened: dict[int, Source] = {}
+            _keep_to(threads)
+        self.mine = range(first, last)
+        self.left = hold
+        self._opened: dict[tuple[str, int], Source] = {}
+        self._rings: dict[Layout, list[Any]] = {}
 
     def alive(self) -> int:
         """Return the process, to tell one that works from one that hangs."""
         return os.getpid()
 
-    def opened(self) -> int:
-        """Open every shard, which reads and encodes what is not there yet; return their rows."""
-        return sum(self._source(index).rows for index in self._mine())
+    def each(self, work: Callable[[int], Any]) -> list[Any]:
+        """Return ``work`` of the number of each shard."""
+        return [work(index) for index in self.mine]
 
-    def total(self, work: Callable[[Examples], Any], features: bool) -> Reply:
+    def total(self, table: Sharded, work: Callable[[Examples], Any], features: bool) -> Reply:
         """Return the sums of ``work`` over the shards, as ``Source.total`` of each gives them."""
         began = time.perf_counter()
-        rows = 0
+        counted = 0
 
         def leaf(index: int) -> Any:
-            nonlocal rows
-            source = self._source(index)
-            found = source.total(work, features=features)
-            rows += source.rows
+            nonlocal counted
+            if not table.counts[index]:
+                return None
+            rows, found = self._with(table, index, lambda source: (source.rows, source.total(work, features=features)))
+            counted += rows
             return found
 
-        sums = {node: sum_below(node, leaf) for node in nodes_of(self.first, self.first + len(self.shards))}
-        return Reply(sums, rows, time.perf_counter() - began)
+        sums = {node: sum_below(node, leaf) for node in nodes_of(self.mine.start, self.mine.stop)}
+        return Reply(sums, counted, time.perf_counter() - began)
 
-    def pick(self, rows: Indices) -> Examples | None:
+    def pick(self, table: Sharded, rows: Indices) -> Examples | None:
         """Return the examples of some global rows, rising, that lie in these shards; None where none does."""
         parts: list[Examples] = []
-        for index in self._mine():
-            shard = self.shards[index - self.first]
-            inside = rows[(rows >= shard.start) & (rows < shard.start + shard.rows)]
+        for index in self.mine:
+            first, last = table.starts[index], table.starts[index + 1]
+            inside = rows[(rows >= first) & (rows < last)] - first
             if inside.size:
-                parts.append(self._source(index).pick(inside - shard.start))
+                parts.append(self._with(table, index, lambda source, inside=inside: source.pick(inside)))
         return joined(parts) if parts else None
 
-    def _mine(self) -> range:
-        return range(self.first, self.first + len(self.shards))
+    def _with(self, table: Sharded, index: int, work: Callable[[Source], Part]) -> Part:
+        """Return the work on a shard, opened anew where what was kept of it turns out to be damaged."""
+        try:
+            return work(self._source(table, index))
+        except DamagedError:
+            self._opened.pop((table.name, index), None)
+            table.opener.discard(index)
+            return work(self._source(table, index))
 
-    def _source(self, index: int) -> Source:
-        if index not in self._opened:
-            self._opened[index] = self.shards[index - self.first].open()
-        return self._opened[index]
+    def _source(self, table: Sharded, index: int) -> Source:
+        place = table.name, index
+        if place not in self._opened:
+            self._opened[place] = self._nearer(table.opener.open(index))
+        return self._opened[place]
+
+    def _nearer(self, source: Source) -> Source:
+        """Return a stream held in memory where there is room, else one that shares its buffers with the others."""
+        if not isinstance(source, Stream):
+            return source
+        stream = source.through(self._rings.setdefault(source.layout, []))
+        size = stream.rows * stream.layout.held_bytes
+        if size > self.left:
+            return stream
+        self.left -= size
+        return Held(stream)
+
+
+def _keep_to(threads: int) -> None:
+    os.environ["DOWNSLOPE_THREADS"] = str(threads)
+    pyarrow: Any = arrow()
+    pyarrow.set_cpu_count(threads)
+    pyarrow.set_io_thread_count(threads)
 
 
 def joined(parts: Sequence[Examples]) -> Examples:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from downslope.engines.linear import NONE
 from downslope.engines.moments import level_counts
 from downslope.engines.scaling import moments_about
 from downslope.errors import OptionError, RunError
+from downslope.fitting.cluster import ReadyCluster, on_cluster
 from downslope.fitting.images import ReadyImages, fit_images, make_ready_images, with_labels
 from downslope.fitting.keeping import keeping
 from downslope.fitting.large import ReadyLarge, make_ready_large, memory_to_stream_in
@@ -37,13 +38,15 @@ from downslope.store import Progress, load, save
 from downslope.training import Training, train
 from downslope.training.checkpoint import Keeper
 from downslope.training.loop import pose
-from downslope.types import Matrix, Vector
+from downslope.types import JsonValue, Matrix, Vector
 from downslope.words import say
 
 STRONGEST = 20
 """Coefficients kept in a run's record; the model keeps all."""
 
 Watch = Callable[[StepRecord], None]
+ReadyTable: TypeAlias = ReadyLarge | ReadyCluster
+"""A table whose rows are not in this process's memory."""
 
 
 def fit(
@@ -73,6 +76,9 @@ def carry_out(
     """Return the run that a spec asks for, from its start, or from where ``progress`` was cut short; see ``fit``."""
     began = time.perf_counter()
     compiled = COMPILE_CLOCK.seconds
+    if spec.cluster is not None:
+        with on_cluster(source, spec, tell) as spread:
+            return _carried_out(spread, spec, runs, watch, progress, began, compiled)
     ready = _ready(source, spec, tell)
     try:
         return _carried_out(ready, spec, runs, watch, progress, began, compiled)
@@ -94,7 +100,7 @@ def _ready(source: object, spec: Spec, tell: Tell | None) -> Ready | ReadyLarge 
 
 
 def _carried_out(
-    ready: Ready | ReadyLarge | ReadyImages, spec: Spec, runs: str | Path | None, watch: Watch | None,
+    ready: Ready | ReadyTable | ReadyImages, spec: Spec, runs: str | Path | None, watch: Watch | None,
     progress: Progress | None, began: float, compiled: float,
 ) -> Run:  # fmt: skip
     with keeping(spec, ready.examples, runs, progress) as keeper:
@@ -109,16 +115,16 @@ def _carried_out(
         return run if runs is None else save(run, runs)
 
 
-def _trained(ready: Ready | ReadyLarge | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
+def _trained(ready: Ready | ReadyTable | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
     if isinstance(ready, ReadyImages):
         return fit_images(ready, watch, keeper)
     linear = ready.spec.model in ("auto", "linear")
-    if linear or isinstance(ready, ReadyLarge):
+    if linear or not isinstance(ready, Ready):
         return fit_linear(ready, watch, keeper)
     return fit_network(ready, watch, keeper)
 
 
-def fit_linear(ready: Ready | ReadyLarge, watch: Watch | None, keeper: Keeper) -> Run:
+def fit_linear(ready: Ready | ReadyTable, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a linear model trained on a table."""
     if ready.spec.rule in NETWORK_RULES:
         message = say(
@@ -132,7 +138,7 @@ def fit_linear(ready: Ready | ReadyLarge, watch: Watch | None, keeper: Keeper) -
     return to_run(ready, trained)
 
 
-def to_run(ready: Ready | ReadyLarge, trained: Training) -> Run:
+def to_run(ready: Ready | ReadyTable, trained: Training) -> Run:
     """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
     prepared, spec = ready.prepared, ready.spec
     objective = pose(ready.examples, replace(spec, l2=trained.resolved["l2"]), prepared.loss, ready.outputs).objective
@@ -163,9 +169,16 @@ def to_run(ready: Ready | ReadyLarge, trained: Training) -> Run:
         steps=trained.steps,
         coefficients=strongest(model, ready.examples),
         predicted_passes=trained.predicted_passes,
-        environment=environment() | ({"streamed": ready.streamed()} if isinstance(ready, ReadyLarge) else {}),
+        environment=environment() | _where(ready),
         model=model,
     )
+
+
+def _where(ready: Ready | ReadyTable) -> dict[str, JsonValue]:
+    """Return what is noted of where the rows were, if that was not in memory."""
+    if isinstance(ready, ReadyCluster):
+        return {"cluster": ready.spread()}
+    return {"streamed": ready.streamed()} if isinstance(ready, ReadyLarge) else {}
 
 
 def strongest(model: LinearModel, examples: Source) -> tuple[Coefficient, ...]:

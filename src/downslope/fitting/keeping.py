@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from downslope.cluster.source import ClusterSource
 from downslope.data.blocks import Examples, Source
 from downslope.data.large.stream import Stream
 from downslope.errors import InputError, RunError
@@ -107,9 +108,9 @@ def _files_of(place: str, *, alone: bool = False) -> list[Path]:
 def examples_print(examples: Source) -> int:
     """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, targets and weights.
 
-    Of a stream that of its key, which its blocks carry, each with a checksum of its own.
+    Of a stream, or of what lies on a cluster, that of its key, which its blocks carry, each with a checksum of its own.
     """
-    if isinstance(examples, Stream):
+    if isinstance(examples, Stream | ClusterSource):
         return zlib.crc32(f"{examples.key} {examples.rows}".encode())
     return examples.total(_print_of)
 

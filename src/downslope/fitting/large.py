@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from downslope.certificate import class_totals
+from downslope.data.blocks import Source
 from downslope.data.files import format_of, formats_of
 from downslope.data.large.prepare import LargePrepared, Tell, prepare_large
 from downslope.data.large.stream import Stream
@@ -62,7 +63,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     if spec.sql is not None or not isinstance(given, str | Path) or spec.model not in ("auto", "linear"):
         return None
     asked = bytes_of("memory", spec.memory)
-    memory = _free_memory() // 2 if asked is None else asked
+    memory = free_memory() // 2 if asked is None else asked
     try:
         paths, kind = formats_of(str(given))
     except SourceError:
@@ -80,7 +81,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     return memory
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Return the bytes of memory that can be had without taking any away from other programs."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -126,7 +127,7 @@ def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None 
     outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
     examples = prepared.train
     if spec.class_weight is not None:
-        examples = examples.weighted(_balanced(examples, len(prepared.classes)))
+        examples = examples.weighted(balanced(examples, len(prepared.classes)))
     return ReadyLarge(spec, prepared, examples, outputs, time.perf_counter() - began, memory)
 
 
@@ -134,7 +135,7 @@ def _quiet(event: str, what: object) -> None:
     del event, what
 
 
-def _balanced(examples: Stream, classes: int) -> Vector:
+def balanced(examples: Source, classes: int) -> Vector:
     """Return the factors (classes,) that give every class the same total weight."""
     totals = class_totals(examples, classes)
     return examples.weight_sum / (classes * np.maximum(totals, 1e-300))

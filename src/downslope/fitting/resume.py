@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from downslope.errors import RunError
+from downslope.errors import OptionError, RunError
 from downslope.fitting.fit import Watch, carry_out
 from downslope.fitting.images import with_labels
 from downslope.fitting.keeping import source_print
 from downslope.fitting.ready import Tell
-from downslope.records import Run
+from downslope.records import Run, Spec
 from downslope.store import Progress, asked_function, take_up
+from downslope.words import say
 
 
 def resume(
     run: str | Path, runs: str | Path = "runs", *, source: object = None, target: object = None,
-    watch: Watch | None = None, tell: Tell | None = None,
+    watch: Watch | None = None, tell: Tell | None = None, cluster: str | None = None, workers: int | None = None,
 ) -> Run:  # fmt: skip
     """Take up a run from its last checkpoint and return it, saved whole.
 
@@ -23,17 +25,29 @@ def resume(
     was stopped by hand goes on under a name of its own, since it was saved as far as it had come.
 
     run: its name under ``runs``, its folder, or ``latest``. source, target: as they were given to ``fit``, for a run on
-    arrays in Python, which were not kept. watch, tell: as in ``fit``. Raises RunError for a run that has ended or that
-    another process is at, for a damaged checkpoint or one from another model, and where the data has changed.
+    arrays in Python, which were not kept. watch, tell: as in ``fit``. cluster, workers: another address and number of
+    workers, for a run on a cluster. Raises RunError for a run that has ended or that another process is at, for a
+    damaged checkpoint or one from another model, and where the data has changed.
     """
     progress = take_up(run, runs)
     try:
         _check_source(progress, source)
         if target is not None and not isinstance(target, str):
             source = with_labels(source, target)
-        return carry_out(source, progress.spec, progress.folder.parent, watch, tell, progress)
+        spec = _elsewhere(progress.spec, cluster, workers)
+        return carry_out(source, spec, progress.folder.parent, watch, tell, progress)
     finally:
         progress.keep()
+
+
+def _elsewhere(spec: Spec, cluster: str | None, workers: int | None) -> Spec:
+    """Return the spec of a run on another cluster, or on another number of workers; raises OptionError."""
+    if cluster is None and workers is None:
+        return spec
+    if spec.cluster is None:
+        message = say("this run is not of a cluster; resume it without --cluster and --workers")
+        raise OptionError(message)
+    return replace(spec, cluster=cluster or spec.cluster, workers=workers or spec.workers)
 
 
 def _check_source(progress: Progress, source: object) -> None:

@@ -155,6 +155,12 @@ class Spec:
         none=True, group="Data",
     )  # fmt: skip
     skip_bad_files: bool = setting(False, "leave damaged files out, and count them", group="Data")
+    cluster: str | None = setting(
+        None, "train on the workers of a Ray cluster: its address, or auto to start one here", none=True, group="Data"
+    )
+    workers: int | Auto = setting(
+        "auto", "workers of the cluster that share the rows", low=1, whole=True, auto=True, group="Data"
+    )
     # What to minimise.
     loss: str = setting("auto", "loss to minimise", choices=LOSSES, auto=True, group="Objective")
     huber_delta: float | Auto = setting(
@@ -286,6 +292,10 @@ class Spec:
             ),
             (say("the target cannot also be dropped"), self.target != "" and self.target in self.drop),
             (say("the target cannot also be the weights"), self.target != "" and self.target == self.weights),
+            (
+                say("--workers are those of a cluster; give --cluster auto, or leave them out"),
+                self.workers != "auto" and self.cluster is None,
+            ),
             (say("holdout-by needs a holdout above 0"), self.holdout_by is not None and self.holdout == 0),
         ):
             if wrong:

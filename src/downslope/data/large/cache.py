@@ -59,10 +59,13 @@ class Cache:
     limit: int
 
     @classmethod
-    def of(cls, files: Files, spec: Spec) -> Cache:
-        """Return the place of the cache of some files; raises OptionError where none can be made there."""
+    def of(cls, files: Files, spec: Spec, key: str | None = None) -> Cache:
+        """Return the place of the cache of some files; raises OptionError where none can be made there.
+
+        key: of a part of a table; the caches of parts whose keys are alike up to their ``-`` keep one another.
+        """
         base = Path(spec.cache).expanduser() if spec.cache else default_folder()
-        key = key_of(files, spec)
+        key = key or key_of(files, spec)
         try:
             (base / key).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -107,8 +110,9 @@ class Cache:
 
     def touch(self) -> None:
         """Note that the cache was used now, so that it goes last."""
-        with suppress(OSError):
-            os.utime(self.folder / PLANNED)
+        for name in (PLANNED, WHOLE):
+            with suppress(OSError):
+                os.utime(self.folder / name)
 
     def _write(self, name: str, values: dict[str, object]) -> None:
         temporary = self.folder / f"{name}.part"
@@ -161,9 +165,9 @@ def _others(base: Path, own: Path) -> list[tuple[float, Path]]:
     """Return the other caches with the time of their last use."""
     found: list[tuple[float, Path]] = []
     for each in base.iterdir():
-        if each == own or not (each / LOCK).exists():
+        if each.name.partition("-")[0] == own.name.partition("-")[0] or not (each / LOCK).exists():
             continue
-        used = each / PLANNED
+        used = next((each / name for name in (WHOLE, PLANNED) if (each / name).exists()), each / PLANNED)
         found.append((used.stat().st_mtime if used.exists() else time.time() - 60.0, each))
     return found
 

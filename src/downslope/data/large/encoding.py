@@ -28,14 +28,16 @@ TRAIN, HELD = "train", "held"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def encode_table(files: Files, spec: Spec, planned: Planned, cache: Cache, told: Callable[[int], None]) -> None:
+def encode_table(
+    files: Files, spec: Spec, planned: Planned, cache: Cache, told: Callable[[int], None], before: int = 0
+) -> None:  # fmt: skip
     """Write the blocks of a table into its cache, from where an earlier process stopped.
 
-    told: called with the rows encoded. Raises SourceError where the disk is full, or the files change meanwhile; what
-    was written is removed then.
+    told: called with the rows encoded. before: rows of the table that stand before those of the files. Raises
+    SourceError where the disk is full, or the files change meanwhile; what was written is removed then.
     """
     try:
-        _encode(files, spec, planned, cache, told)
+        _encode(files, spec, planned, cache, told, before)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -53,10 +55,12 @@ def encode_table(files: Files, spec: Spec, planned: Planned, cache: Cache, told:
     cache.finish()
 
 
-def _encode(files: Files, spec: Spec, planned: Planned, cache: Cache, told: Callable[[int], None]) -> None:
+def _encode(
+    files: Files, spec: Spec, planned: Planned, cache: Cache, told: Callable[[int], None], before: int
+) -> None:  # fmt: skip
     writers = {part: _Writer(cache.folder / part, cache.key, planned.layout) for part in (TRAIN, HELD)}
     for first, path in numbered(files, planned.file_rows):
-        start = first
+        start = before + first
         for table in files.batches(path):
             _encode_rows(table, start, spec, planned, writers)
             start += table.rows

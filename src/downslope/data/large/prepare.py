@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from downslope.data.large.cache import Cache
 from downslope.data.large.encoding import HELD, TRAIN, encode_table
 from downslope.data.large.planned import Planned, planned_of
 from downslope.data.large.reading import Files, open_files
-from downslope.data.large.scan import scan
+from downslope.data.large.scan import Scan, scan
 from downslope.data.large.stream import Stream
 from downslope.data.plan import Plan
 from downslope.errors import OptionError, SourceError
@@ -25,6 +26,8 @@ WINDOW_SHARE, MOST_MIXED = 8, 64 << 20
 The bound is the same on all machines with memory enough, and with it the order of the rows."""
 
 Tell = Callable[[str, object], None]
+Scanned: TypeAlias = "tuple[Scan, tuple[int, ...], tuple[str, ...]]"
+"""What a look at every row gives: see ``scan``."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ def prepare_large(source: str, spec: Spec, memory: int, tell: Tell) -> LargePrep
     with cache.locked():
         try:
             planned, notes = _planned(files, spec, cache, tell)
-            files = _as_planned(files, spec, planned)
-            _check_memory(planned, memory)
-            if not cache.whole or _lacking(planned, cache):
-                _encode(files, spec, planned, cache, tell)
+            files = as_planned(files, spec, planned)
+            check_memory(planned, memory)
+            if not cache.whole or lacking(planned, cache):
+                encode(files, spec, planned, cache, tell)
         except BaseException:
             if not (cache.folder / TRAIN).exists():
                 cache.remove()
@@ -69,10 +72,10 @@ def prepare_large(source: str, spec: Spec, memory: int, tell: Tell) -> LargePrep
         told = say("{bad} left out, because they are damaged", bad=say("{count} files", count=count(len(bad))))
         notes = (*notes, told)
         tell(str(told), None)
-    train = _stream(planned, cache, TRAIN, planned.summary.train_rows)
+    train = stream_of(planned, cache, TRAIN, planned.summary.train_rows)
     return LargePrepared(
         replace(train, window=min(memory // WINDOW_SHARE, MOST_MIXED)),
-        _stream(planned, cache, HELD, planned.summary.holdout_rows) if planned.summary.holdout_rows else None,
+        stream_of(planned, cache, HELD, planned.summary.holdout_rows) if planned.summary.holdout_rows else None,
         planned.plan, planned.summary, planned.classes, planned.loss, cache, notes,
     )  # fmt: skip
 
@@ -86,18 +89,28 @@ def _planned(files: Files, spec: Spec, cache: Cache, tell: Tell) -> tuple[Planne
         notes = (say("the block cache was damaged, and is written again"),)
         tell(str(notes[0]), None)
     cache.clear()
+    planned = plan_table(
+        files, spec, lambda given: scan(given, spec, lambda at: tell(f"scanning, {count(at)} rows", None))
+    )
+    cache.keep_plan(planned)
+    return planned, notes
+
+
+def plan_table(files: Files, spec: Spec, scanned: Callable[[Files], Scanned]) -> Planned:
+    """Return the plan of a table, its text files looked at whole where a look at their beginning led astray.
+
+    scanned: reads all rows. Raises what ``scan`` and ``planned_of`` do.
+    """
     careful = False
     try:
-        seen, rows, bad = scan(files, spec, lambda at: tell(f"scanning, {count(at)} rows", None))
+        seen, rows, bad = scanned(files)
     except SourceError:
         wider = _carefully(files, spec)
         if wider.types == files.types:
             raise
         careful, files = True, wider
-        seen, rows, bad = scan(files, spec, lambda at: tell(f"scanning, {count(at)} rows", None))
-    planned = replace(planned_of(seen, spec, files.source, rows, bad), careful=careful)
-    cache.keep_plan(planned)
-    return planned, notes
+        seen, rows, bad = scanned(files)
+    return replace(planned_of(seen, spec, files.source, rows, bad), careful=careful)
 
 
 def _carefully(files: Files, spec: Spec) -> Files:
@@ -107,34 +120,39 @@ def _carefully(files: Files, spec: Spec) -> Files:
     )
 
 
-def _as_planned(files: Files, spec: Spec, planned: Planned) -> Files:
+def as_planned(files: Files, spec: Spec, planned: Planned) -> Files:
+    """Return the files with the types that they were planned with."""
     return _carefully(files, spec) if planned.careful else files
 
 
-def _encode(files: Files, spec: Spec, planned: Planned, cache: Cache, tell: Tell) -> None:
+def encode(files: Files, spec: Spec, planned: Planned, cache: Cache, tell: Tell, before: int = 0) -> None:
+    """Write the blocks of some files, before which ``before`` rows of the table stand, where there is room for them."""
     cache.make_room(planned.size)
     rows, size = count(sum(planned.file_rows)), written(planned.size)
     tell(f"writing {size} of blocks to {cache.folder}", None)
-    encode_table(files, spec, planned, cache, lambda at: tell(f"encoding {size}, {count(at)} of {rows} rows", None))
+    encode_table(
+        files, spec, planned, cache, lambda at: tell(f"encoding {size}, {count(at)} of {rows} rows", None), before
+    )
 
 
-def _lacking(planned: Planned, cache: Cache) -> bool:
+def lacking(planned: Planned, cache: Cache) -> bool:
     """Return whether a cache that was whole has lost blocks since."""
     for part, rows in ((TRAIN, planned.summary.train_rows), (HELD, planned.summary.holdout_rows)):
-        stream = _stream(planned, cache, part, rows)
+        stream = stream_of(planned, cache, part, rows)
         if not all(stream.path(block).exists() for block in range(stream.blocks)):
             return True
     return False
 
 
-def _stream(planned: Planned, cache: Cache, part: str, rows: int) -> Stream:
+def stream_of(planned: Planned, cache: Cache, part: str, rows: int) -> Stream:
+    """Return the examples of a part of a cache."""
     return Stream(
         cache.folder / part, cache.key, planned.layout, rows, planned.plan.levels, planned.plan.center,
         planned.plan.scale,
     )  # fmt: skip
 
 
-def _check_memory(planned: Planned, memory: int) -> None:
+def check_memory(planned: Planned, memory: int) -> None:
     """Raise OptionError where the blocks that are in memory at once, and what training holds, are too much."""
     needed = least_memory(planned)
     if needed > memory:

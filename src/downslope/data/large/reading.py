@@ -35,7 +35,7 @@ class Files:
 
     source: in words. paths: in order. kind: their format. names, types: of the columns that are kept, Arrow types.
     where: a condition on the rows. memory: bytes that a reader may hold. bad: files that
-    were left out.
+    were left out. groups: (first, last) row groups of the one Parquet file, None for all rows.
     """
 
     source: str
@@ -46,6 +46,7 @@ class Files:
     where: str | None
     memory: int
     bad: tuple[str, ...] = ()
+    groups: tuple[int, int] | None = None
 
     @property
     def batch_rows(self) -> int:
@@ -64,19 +65,32 @@ class Files:
 
     def _raw(self, path: Path) -> Iterator[Any]:
         if self.kind == "Parquet" and self.where is None:
-            return _parquet_batches(path, self.names, self.batch_rows)
+            return _parquet_batches(path, self.names, self.batch_rows, self.groups)
         if self.kind == "Arrow" and self.where is None:
             return _arrow_batches(path, self.names, self.batch_rows)
         return self._database_batches(path)
 
-    def _database_batches(self, path: Path) -> Iterator[Any]:
+    def _relation(self, path: Path) -> Any:
         cursor = bounded(max(self.memory // 4, SMALLEST_DATABASE))
         relation = cursor.sql(f"select * from {_reader(self, path)}")
-        if self.where is not None:
-            relation = relation.filter(self.where)
+        return relation if self.where is None else relation.filter(self.where)
+
+    def _database_batches(self, path: Path) -> Iterator[Any]:
+        relation = self._relation(path)
         relation = relation.project(", ".join(quoted(name) for name in self.names))
         for batch in relation.to_arrow_reader(self.batch_rows):
             yield arrow().Table.from_batches([batch])
+
+    def count(self, path: Path) -> int:
+        """Return the rows of one file; raises SourceError where it is damaged."""
+        try:
+            if self.kind == "Parquet" and self.where is None and format_of(path)[1] is None:
+                return _parquet_rows(path, self.groups)
+            if self.kind == "Arrow" and self.where is None:
+                return sum(each.num_rows for each in self._raw(path))
+            return int(self._relation(path).aggregate("count(*)").fetchall()[0][0])
+        except failures() as error:
+            raise SourceError(complaint(self.kind, path, error, where=self.where is not None)) from None
 
     def digest(self) -> str:
         """Return a fingerprint of the files: paths, sizes, times and places on disk, and of their columns."""
@@ -239,12 +253,24 @@ def _sql_type(dtype: Any) -> str:
     }.get(str(dtype), "")  # fmt: skip
 
 
-def _parquet_batches(path: Path, names: Sequence[str], rows: int) -> Iterator[Any]:
+def row_groups(path: Path) -> list[int]:
+    """Return the bytes of each row group of a Parquet file."""
+    found = import_module("pyarrow.parquet").read_metadata(str(path))
+    return [int(found.row_group(index).total_byte_size) for index in range(found.num_row_groups)]
+
+
+def _parquet_rows(path: Path, groups: tuple[int, int] | None) -> int:
+    found = import_module("pyarrow.parquet").read_metadata(str(path))
+    return sum(int(found.row_group(index).num_rows) for index in range(*(groups or (0, found.num_row_groups))))
+
+
+def _parquet_batches(path: Path, names: Sequence[str], rows: int, groups: tuple[int, int] | None) -> Iterator[Any]:
     pyarrow, parquet = arrow(), import_module("pyarrow.parquet")
     schema = parquet.read_schema(str(path))
     texts = [each.name for each in schema if kind_of(each.type) == "category"]
     file = parquet.ParquetFile(str(path), read_dictionary=texts, pre_buffer=False, buffer_size=1 << 20)
-    for batch in file.iter_batches(rows, columns=list(names), use_threads=True):
+    chosen = None if groups is None else list(range(*groups))
+    for batch in file.iter_batches(rows, row_groups=chosen, columns=list(names), use_threads=True):
         yield pyarrow.Table.from_batches([batch]).select(list(names))
 
 

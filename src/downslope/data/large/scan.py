@@ -261,12 +261,17 @@ def scan(files: Files, spec: Spec, told: Told | None = None) -> tuple[Scan, tupl
             continue
         rows.append(found.rows)
         whole.join(found)
+    check_scan(whole, files, spec)
+    return whole, tuple(rows), tuple(bad)
+
+
+def check_scan(whole: Scan, files: Files, spec: Spec) -> None:
+    """Raise SourceError where a table has no rows, WeightsError where their weights are nothing."""
     if not whole.rows:
         message = say("{source} has columns but no rows; give a table with data", source=files.source)
         raise SourceError(message)
     if spec.weights is not None:
         check_weights(np.array([whole.weight]), spec.weights, say("row of the training part"))
-    return whole, tuple(rows), tuple(bad)
 
 
 def scan_file(files: Files, path: Path, spec: Spec, first: int, told: Told | None = None) -> Scan:

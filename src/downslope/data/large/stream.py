@@ -89,6 +89,10 @@ class Stream(Source):
         """Return the same examples, the weight of each class multiplied by a factor (classes,)."""
         return replace(self, class_share=class_share, _ring=[])
 
+    def through(self, ring: list[Buffers]) -> Stream:
+        """Return the same examples, read through a ring that streams of one layout use in turn."""
+        return replace(self, _ring=ring)
+
     def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
         """Return the sum of the work on each block, in their order; raises DamagedError."""
         found: Any = None

@@ -18,10 +18,31 @@ CLUSTER = {
     "the workers added up {counted} rows of {rows}; their shards are not the table's: resume the run": (
         "工作进程共加了 {counted} 行，而表有 {rows} 行；它们的分片与表不符：请恢复运行"
     ),
-    "worker {worker}, which holds the rows from {row} on, failed {times} times, at last because {why}{words}; look "
-    "at its machine's memory and disk, then resume the run": (
-        "持有第 {row} 行起各行的工作进程 {worker} 失败了 {times} 次，最后一次是因为{why}{words}；"
+    "worker {worker} of the cluster failed {times} times at one question, at last because {why}{words}; look at "
+    "its machine's memory and disk, then resume the run": (
+        "集群的工作进程 {worker} 在同一个问题上失败了 {times} 次，最后一次是因为{why}{words}；"
         "请查看其机器的内存和磁盘，然后恢复运行"
+    ),
+    "a worker of the cluster cannot read {path}: {reason}; put the files where every machine sees them": (
+        "集群的工作进程无法读取 {path}：{reason}；请把文件放在每台机器都能看到的地方"
+    ),
+    "{pieces} files or row groups cannot be shared out among more than {there} workers": (
+        "{pieces} 个文件或行组最多只能分给 {there} 个工作进程"
+    ),
+    "a cluster reads files, and this is none; name a file, glob or folder, or leave --cluster out": (
+        "集群读取的是文件，而这不是文件；请指定文件、通配符或文件夹，或去掉 --cluster"
+    ),
+    "a cluster trains linear models, and the model is {model}; leave --cluster out": (
+        "集群训练线性模型，而模型是 {model}；请去掉 --cluster"
+    ),
+    "a cluster takes steps on all rows at once; use --method scaled or full-batch, or leave --cluster out": (
+        "集群每一步都使用全部行；请使用 --method scaled 或 full-batch，或去掉 --cluster"
+    ),
+    "--workers are those of a cluster; give --cluster auto, or leave them out": (
+        "--workers 是集群的工作进程数；请给出 --cluster auto，或去掉它"
+    ),
+    "this run is not of a cluster; resume it without --cluster and --workers": (
+        "这次运行不是在集群上进行的；请不带 --cluster 和 --workers 恢复它"
     ),
     "it died": "它已终止",
     "it hung": "它没有响应",

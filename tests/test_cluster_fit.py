@@ -1,0 +1,128 @@
+"""Fits of files whose rows lie with workers: one machine's answer, resumed after kills, refused in a sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from downslope import fit
+from downslope.errors import OptionError, SourceError
+from downslope.fitting import resume
+from downslope.models.linear import LinearModel
+from downslope.records import Run, Verdict
+from downslope.store import list_unfinished
+
+FILES, ROWS = 5, 1500
+EXACT: dict[str, Any] = {"tolerance": 1e-10, "l2": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of files; the last is shorter, and a text is missing now and then."""
+    folder = tmp_path_factory.mktemp("parts")
+    rng = np.random.default_rng(5)
+    for index in range(FILES):
+        rows = ROWS - 700 * (index == FILES - 1)
+        size, delay = rng.normal(size=rows), rng.exponential(size=rows) * 30 + index
+        kind = np.array(["a", "b", "c", None], object)[rng.integers(0, 4, rows)]
+        score = size + 0.02 * delay - (kind == "b") + rng.logistic(size=rows)
+        table = pa.table({"size": size, "delay": delay, "kind": pa.array(kind), "late": score > 0.5})
+        parquet.write_table(table, folder / f"part-{index}.parquet")
+    return folder
+
+
+def fit_here(parts: Path, tmp_path: Path, **settings: Any) -> Run:
+    settings = {"runs": None, "cache": str(tmp_path / "cache"), "cluster": "auto", "workers": 2} | settings
+    return fit(str(parts / "*.parquet"), "late", **settings)
+
+
+def weights(run: Run) -> Any:
+    assert isinstance(run.model, LinearModel)
+    return run.model.point.weights
+
+
+def test_a_fit_on_workers_is_that_of_one_machine(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    two = fit_here(parts, tmp_path, holdout=0, **EXACT)
+    assert two.verdict is Verdict.CONVERGED
+    assert two.environment["cluster"]["workers"] == 2
+    assert two.environment["cluster"]["shards"] == FILES
+    alone = fit(str(parts / "*.parquet"), "late", runs=None, holdout=0, **EXACT)
+    assert two.data.train_rows == alone.data.train_rows == 6800
+    assert np.abs(weights(two) - weights(alone)).max() < 1e-5
+    assert two.objective == pytest.approx(alone.objective, rel=1e-8)
+    table = parquet.read_table(parts).to_pandas()
+    kinds = [table["kind"] == each for each in "abc"]
+    design = np.column_stack([table["size"], table["delay"], *kinds])
+    design = (design - design.mean(0)) / design.std(0)
+    judge = LogisticRegression(C=np.inf, tol=1e-8, max_iter=500).fit(design, table["late"])
+    assert two.train["accuracy"] == pytest.approx(judge.score(design, table["late"]), abs=3e-3)
+
+
+def test_held_out_rows_and_class_weights_are_those_of_a_stream(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    three = fit_here(parts, tmp_path, class_weight="balanced", workers=3, **EXACT)
+    two = fit_here(parts, tmp_path, class_weight="balanced", **EXACT)
+    assert np.array_equal(weights(two), weights(three)), "the number of workers changes no bit"
+    assert two.holdout == three.holdout
+    assert 0.15 < two.data.holdout_rows / 6800 < 0.25
+    assert two.data.holdout_rows + two.data.train_rows == 6800
+
+
+def test_a_driver_that_is_killed_is_taken_up_by_other_workers(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    settings = {"method": "full-batch", "tolerance": 0.0, "epochs": 300, "checkpoint_seconds": 0.02}
+    whole = fit_here(parts, tmp_path, **settings)
+    asked = [
+        "fit", str(parts / "*.parquet"), "--target", "late", "--cluster", ray_here, "--workers", "2", "--quiet",
+        "--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache"),
+        *(each for name, value in settings.items() for each in (f"--{name.replace('_', '-')}", str(value))),
+    ]  # fmt: skip
+    driver = subprocess.Popen([sys.executable, "-m", "downslope", *asked])
+    until = time.monotonic() + 120
+    while (
+        time.monotonic() < until
+        and not list((tmp_path / "runs").glob(".*/checkpoint.safetensors"))
+        and driver.poll() is None
+    ):
+        time.sleep(0.02)
+    os.kill(driver.pid, signal.SIGKILL)
+    assert driver.wait() == -signal.SIGKILL
+    (unfinished,) = list_unfinished(tmp_path / "runs")
+    assert unfinished.spec.workers == 2
+    ended = resume("latest", tmp_path / "runs", cluster="auto", workers=3)
+    assert ended.environment["cluster"]["workers"] == 3
+    assert ended.passes == whole.passes
+    assert np.array_equal(weights(ended), weights(whole))
+
+
+def test_a_file_that_changed_columns_is_named(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    for each in parts.iterdir():
+        (tmp_path / each.name).write_bytes(each.read_bytes())
+    broken = tmp_path / "part-2.parquet"
+    broken.write_bytes(broken.read_bytes()[:-700])
+    with pytest.raises(SourceError, match=r"part-2\.parquet is not a whole Parquet file"):
+        fit_here(tmp_path, tmp_path / "away")
+    run = fit_here(tmp_path, tmp_path / "away", skip_bad_files=True)
+    assert run.data.train_rows + run.data.holdout_rows == 5300
+    assert run.environment["cluster"]["notes"] == ["1 files left out, because they are damaged"]
+
+
+def test_what_a_cluster_does_not_do_is_said(parts: Path) -> None:
+    source = str(parts / "*.parquet")
+    with pytest.raises(OptionError, match="all rows at once"):
+        fit(source, "late", cluster="auto", method="mini-batch", runs=None)
+    with pytest.raises(OptionError, match="the model is mlp:8"):
+        fit(source, "late", cluster="auto", model="mlp:8", runs=None)
+    with pytest.raises(OptionError, match="a cluster reads files"):
+        fit({"x": [1, 2], "late": [0, 1]}, "late", cluster="auto", runs=None)
+    with pytest.raises(OptionError, match="--workers are those of a cluster"):
+        fit(source, "late", workers=2, runs=None)
