@@ -17,6 +17,10 @@ class Plain(dict[str, JsonValue]):
     """What JSON may hold as it is, and what is told at every drag: it is not looked through again."""
 
 
+_AS_IT_IS = (str, int, Plain, type(None))
+"""Kinds that are not looked into; a tuple, since a union of types would be made anew at each look."""
+
+
 class Sentence(Plain):
     """A sentence as its key and its values, as JSON may hold them: the front end has the words."""
 
@@ -54,13 +58,13 @@ def plain(value: Any) -> JsonValue:
     """Return a value as JSON may hold it: what is not finite is null, and arrays are lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, Plain | str | int):
+    if isinstance(value, _AS_IT_IS):
         return value
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, (np.ndarray, np.generic)):
         return plain(value.tolist())
-    return [each if isinstance(each, Plain | str) else plain(each) for each in value]
+    return [each if isinstance(each, _AS_IT_IS) else plain(each) for each in value]
 
 
 def say(key: str, **values: Any) -> Sentence:
