@@ -26,6 +26,9 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 SOURCES = (
     "compiling.py",
+    "data/text/grams.py",
+    "data/text/hashing.py",
+    "data/text/rows.py",
     "engines/arguments.py",
     "engines/dummies.py",
     "engines/elementary.py",

@@ -117,7 +117,7 @@ def _metavar(name: str, setting: Setting) -> str:
         return "NAME"
     return {
         "sql": "QUERY", "where": "CONDITION", "memory": "SIZE", "cache_size": "SIZE", "cache": "FOLDER",
-        "cluster": "ADDRESS",
+        "cluster": "ADDRESS", "grams": "KIND",
     }.get(name, "COLUMN")  # fmt: skip
 
 

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.blocks import Block, Examples
+from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.data.columns import kind_of
 from downslope.data.encode import Decoded, Rows, encode_codes, encode_numbers, in_parallel
 from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
 from downslope.data.fit_plan import Fitted, fit_column, keep_labels_if_alone, treatment_of
+from downslope.data.fit_sparse import ENTRIES, fit_entries, fit_text_column, hash_rarer
 from downslope.data.holdout import Split, split
 from downslope.data.plan import Plan
+from downslope.data.sparse import check_sparse
 from downslope.data.table import Table
 from downslope.data.target import Target, check_weights, target_of, weights_of
+from downslope.data.text.features import weighed
 from downslope.errors import ColumnError, TargetError
 from downslope.records.run import ColumnSummary, DataSummary
 from downslope.records.spec import Spec
@@ -60,16 +63,21 @@ def prepare(table: Table, spec: Spec, *, target: object | None = None, weights: 
     """
     goal = target_of(table, spec, target)
     row_weights = weights_of(table, spec, weights)
+    if row_weights is None and table.entries is not None:
+        row_weights = table.entries.importance
     parts = split(table, spec, goal)
     _check_training(parts, goal, row_weights)
     asides = {name for name in (spec.target, spec.weights, target, weights) if isinstance(name, str)}
     names = [name for name in table.names if name not in asides and name not in spec.drop]
+    check_sparse(table, names, spec)
     fitted = _fit_columns(table, names, parts, spec)
     plan = to_plan(fitted, spec, table.source, precision_of(table.rows, fitted, spec))
+    counted = [rows for each in fitted if each.left_out is None for rows in each.entries]
     decoded: Decoded = {key: value for each in fitted for key, value in (each.decoded or {}).items()}
 
     def examples(rows: Rows) -> Examples:
-        return _examples(plan, decoded, rows, table.rows, goal.values, row_weights)
+        sparse = weighed(plan.sparse, counted, rows, np.dtype(plan.precision)) if plan.sparse else None
+        return _examples(plan, decoded, sparse, rows, table.rows, goal.values, row_weights)
 
     held = parts.holdout
     return Prepared(
@@ -104,9 +112,15 @@ def _fit_columns(table: Table, names: Sequence[str], parts: Split, spec: Spec) -
         if name == spec.holdout_by and kind_of(column.type) in ("category", "boolean"):
             reason = say("its groups divide training from hold-out")
             return Fitted("category", int(column.null_count), left_out=LeftOut(name, "category", reason))
-        return fit_column(column, name, parts.train, standardize=spec.standardize)
+        if name in spec.text:
+            return fit_text_column(column, name, parts.train, spec)
+        found = fit_column(column, name, parts.train, standardize=spec.standardize)
+        return hash_rarer(found, parts.train, spec)
 
-    return keep_labels_if_alone(in_parallel(fit, names))
+    found = in_parallel(fit, names)
+    if table.entries is not None:
+        found.append(fit_entries(table.entries, parts.train, spec))
+    return keep_labels_if_alone(found)
 
 
 def to_plan(fitted: Sequence[Fitted], spec: Spec, source: str, precision: str) -> Plan:
@@ -122,28 +136,34 @@ def to_plan(fitted: Sequence[Fitted], spec: Spec, source: str, precision: str) -
         raise ColumnError(message)
     numbers = tuple(feature for each in kept for feature in each.numbers)
     categories = tuple(feature for each in kept for feature in each.categories)
-    return Plan(numbers, categories, left_out, precision)
+    return Plan(numbers, categories, left_out, precision, tuple(one for each in kept for one in each.sparse))
 
 
 def precision_of(rows: int, fitted: Sequence[Fitted], spec: Spec) -> str:
     """Return the precision of the numbers: float64 for a small table, unless one was asked for."""
     if spec.precision != "auto":
         return spec.precision
-    cells = rows * sum(each.features for each in fitted if each.left_out is None)
+    kept = [each for each in fitted if each.left_out is None]
+    cells = rows * sum(each.features - sum(one.size for one in each.sparse) for each in kept)
+    cells += sum(each.entries for one in kept for each in one.entries)
     return "float64" if cells <= SMALL_CELLS else "float32"
 
 
-def _examples(plan: Plan, decoded: Decoded, rows: Rows, count: int, target: Vector, weights: Vector | None) -> Examples:
+def _examples(
+    plan: Plan, decoded: Decoded, sparse: SparseRows | None, rows: Rows, count: int, target: Vector,
+    weights: Vector | None,
+) -> Examples:  # fmt: skip
     numbers = encode_numbers(plan.numbers, decoded, rows, count, np.dtype(plan.precision))
     codes = encode_codes(plan.categories, decoded, rows, count)
     return Examples(
-        blocks=(Block(0, numbers, codes),),
+        blocks=(Block(0, numbers, codes, sparse),),
         levels=plan.levels,
         target=target if rows is None else target[rows],
         weights=weights if weights is None or rows is None else weights[rows],
         center=plan.center,
         scale=plan.scale,
         applied=True,
+        sparse=plan.sparse_columns,
     )
 
 
@@ -152,12 +172,13 @@ def _summary(
 ) -> DataSummary:
     train = table.rows if parts.train is None else int(parts.train.shape[0])
     held = 0 if parts.holdout is None else int(parts.holdout.shape[0])
+    named = [*names] if table.entries is None else [*names, ENTRIES]
     columns = tuple(
         ColumnSummary(
             name, each.kind, treatment_of(each, standardize=spec.standardize),
             each.features if each.left_out is None else 0, each.missing,
         )
-        for name, each in zip(names, fitted, strict=True)
+        for name, each in zip(named, fitted, strict=True)
     )  # fmt: skip
     return DataSummary(
         rows=train + held,

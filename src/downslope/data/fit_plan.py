@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.data.blocks import SparseRows
 from downslope.data.columns import Levels, Numbers, kind_of, monotone, parts_of, text_names
 from downslope.data.encode import Key, Rows, decode
 from downslope.data.encodings import MISSING, CategoryFeature, LeftOut, NumberFeature
+from downslope.data.text.features import SparseFeature
 from downslope.errors import ColumnError
 from downslope.records.figures import count
 from downslope.words import Sentence, joined, named, say
@@ -79,6 +81,7 @@ class Fitted:
     """One column after a look at its training rows.
 
     numbers, categories: its features; left_out: the reason where it has none.
+    sparse, entries: features without zeros, and what each counted in all rows.
     decoded: what the features read, by column and part. missing: null values among all rows.
     """
 
@@ -89,11 +92,13 @@ class Fitted:
     left_out: LeftOut | None = None
     decoded: Mapping[Key, Numbers | Levels] | None = None
     distinct: int = 0
+    sparse: tuple[SparseFeature, ...] = ()
+    entries: tuple[SparseRows, ...] = ()
 
     @property
     def features(self) -> int:
         """Features of the model that the column became."""
-        return len(self.numbers) + sum(each.size for each in self.categories)
+        return len(self.numbers) + sum(each.size for each in (*self.categories, *self.sparse))
 
 
 def fit_column(column: Any, name: str, rows: Rows, *, standardize: bool) -> Fitted:
@@ -328,6 +333,10 @@ def treatment_of(fitted: Fitted, *, standardize: bool) -> Sentence:
     if fitted.left_out is not None:
         return say("left out: {reason}", reason=fitted.left_out.reason)
     scaled = say("standardised") if standardize else say("as it is")
+    if fitted.sparse:
+        told = [each.treatment() for each in fitted.sparse]
+        plain = [treatment_of(replace(fitted, sparse=()), standardize=standardize)] if fitted.categories else []
+        return joined(say("; "), [*plain, *told])
     if fitted.kind in ("date", "time"):
         parts = [named(each.part) for each in (*fitted.numbers, *fitted.categories)]
         return say("parts: {parts}", parts=joined(say(", "), parts))

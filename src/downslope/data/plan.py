@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow
+from downslope.data.blocks import SparseRows
 from downslope.data.columns import Levels, Numbers, kind_of, levels_of, numbers_of, parts_of
 from downslope.data.encode import Decoded, Key, decode, encode_codes, encode_numbers, in_parallel, source_key
 from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
+from downslope.data.sparse import encode_sparse
 from downslope.data.table import Table
+from downslope.data.text.features import SparseFeature, feature_of, named_arrays
 from downslope.errors import ColumnError, nearest
 from downslope.types import Codes, FloatArray, JsonValue, Vector
 from downslope.words import Sentence, say
@@ -24,12 +29,14 @@ class Plan:
 
     numbers: the p number features. categories: the q categories and their levels.
     left_out: the columns that are not learned from. precision: "float32" or "float64", of the numbers.
+    sparse: what becomes columns whose zeros are never written out.
     """
 
     numbers: tuple[NumberFeature, ...]
     categories: tuple[CategoryFeature, ...]
     left_out: tuple[LeftOut, ...]
     precision: str
+    sparse: tuple[SparseFeature, ...] = ()
 
     @cached_property
     def center(self) -> Vector:
@@ -47,17 +54,44 @@ class Plan:
         return sum(each.size for each in self.categories)
 
     @property
+    def sparse_columns(self) -> int:
+        """s, the sparse columns of all sparse features together."""
+        return sum(each.size for each in self.sparse)
+
+    @property
     def features(self) -> int:
-        """d = p + m."""
-        return len(self.numbers) + self.levels
+        """d = p + m + s."""
+        return len(self.numbers) + self.levels + self.sparse_columns
+
+    @property
+    def units(self) -> Vector:
+        """How much of the original column is one unit of each model feature, (d,)."""
+        return np.concatenate([self.scale, np.ones(self.levels), *(each.scale for each in self.sparse)])
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the columns that a table must have."""
-        return tuple(dict.fromkeys(each.column for each in (*self.numbers, *self.categories)))
+        return tuple(
+            dict.fromkeys(each.column for each in (*self.numbers, *self.categories, *self.sparse) if each.column)
+        )
 
     def feature_names(self) -> list[str]:
-        """Return the d names: the numbers, then the levels."""
+        """Return the d names: the numbers, then the levels, then the sparse columns."""
+        return self._dense_names + [each.feature_name(place) for each in self.sparse for place in range(each.size)]
+
+    def feature_name(self, place: int) -> str:
+        """Return the name of one of the d features, without making all others."""
+        if place < len(self._dense_names):
+            return self._dense_names[place]
+        place -= len(self._dense_names)
+        for each in self.sparse:
+            if place < each.size:
+                return each.feature_name(place)
+            place -= each.size
+        raise IndexError(place)
+
+    @cached_property
+    def _dense_names(self) -> list[str]:
         return [each.name for each in self.numbers] + [
             name for each in self.categories for name in each.feature_names()
         ]
@@ -84,6 +118,10 @@ class Plan:
         numbers = encode_numbers(self.numbers, decoded, None, table.rows, np.dtype(self.precision))
         return numbers, encode_codes(self.categories, decoded, None, table.rows)
 
+    def encode_sparse(self, table: Table) -> SparseRows | None:
+        """Return the sparse rows of a table that ``encode`` took; None where there are no sparse columns."""
+        return encode_sparse(self.sparse, table, np.dtype(self.precision)) if self.sparse else None
+
     def _decode(self, table: Table) -> Decoded:
         kinds: dict[Key, str] = {source_key(each): each.kind for each in self.numbers}
         kinds |= {(each.column, each.part): each.kind for each in self.categories}
@@ -100,16 +138,21 @@ class Plan:
             "categories": [{**asdict(each), "levels": list(each.levels)} for each in self.categories],
             "left_out": [asdict(each) for each in self.left_out],
             "precision": self.precision,
-        }
+        } | ({"sparse": [each.to_json() for each in self.sparse]} if self.sparse else {})
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is too long for JSON, by name."""
+        return named_arrays(self.sparse)
 
     @classmethod
-    def from_json(cls, values: dict[str, JsonValue]) -> Plan:
-        """Return the plan that ``to_json`` gave."""
+    def from_json(cls, values: dict[str, JsonValue], arrays: Mapping[str, NDArray[Any]] | None = None) -> Plan:
+        """Return the plan that ``to_json`` and ``arrays`` gave."""
         return cls(
             tuple(NumberFeature(**each) for each in values["numbers"]),
             tuple(_category(each) for each in values["categories"]),
             tuple(LeftOut(**each) for each in values["left_out"]),
             values["precision"],
+            tuple(feature_of(each, place, arrays or {}) for place, each in enumerate(values.get("sparse", []))),
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from downslope.data.text.entries import FileEntries
 from downslope.errors import ColumnError, SourceError, nearest
 from downslope.words import say
 
@@ -19,12 +20,14 @@ COLUMN = say("column")
 class Table:
     """Rows held in memory as Arrow columns.
 
-    arrow: a ``pyarrow.Table``. source: what it was read from, in words. rows: rows read.
+    arrow: a ``pyarrow.Table``. source: what it was read from, in words. rows: rows read. entries: what stands beside
+    the columns where a row names its features itself (svmlight, Vowpal Wabbit).
     """
 
     arrow: Any
     source: str
     rows: int
+    entries: FileEntries | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from downslope.data.large.layout import DamagedError
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.linear import NONE
-from downslope.engines.moments import level_counts
+from downslope.engines.moments import column_sums, level_counts
 from downslope.engines.scaling import moments_about
 from downslope.errors import OptionError, RunError
 from downslope.fitting.cluster import ReadyCluster, on_cluster
@@ -189,32 +189,38 @@ def strongest(model: LinearModel, examples: Source) -> tuple[Coefficient, ...]:
     deviation = _deviations(examples)
     weights = model.coefficients()
     strength = np.abs(model.point.weights) * deviation[:, None]
-    names = model.plan.feature_names()
     outputs = model.classes if weights.shape[1] > 1 else ("",)
     order = np.argsort(-strength, axis=None, kind="stable")[:STRONGEST]
     found: list[Coefficient] = []
     for flat in order:
         j, k = divmod(int(flat), weights.shape[1])
         if strength[j, k] > 0:
-            found.append(Coefficient(names[j], float(weights[j, k]), float(strength[j, k]), outputs[k]))
+            found.append(
+                Coefficient(model.plan.feature_name(j), float(weights[j, k]), float(strength[j, k]), outputs[k])
+            )
     return tuple(found)
 
 
 def _deviations(examples: Source) -> Vector:
     """Return the standard deviation (d,) of each model feature."""
-    counts, sums = examples.total(_deviation_sums)
+    counts, sums, entry_sums = examples.total(_deviation_sums)
     mean, squares = sums / examples.rows
     share = counts / examples.rows
-    return np.sqrt(np.concatenate([np.maximum(squares - mean**2, 0.0), share * (1.0 - share)]))
+    entry_mean, entry_squares = entry_sums / examples.rows
+    variances = [squares - mean**2, share * (1.0 - share), entry_squares - entry_mean**2]
+    return np.sqrt(np.maximum(np.concatenate(variances), 0.0))
 
 
-def _deviation_sums(examples: Examples) -> tuple[Vector, Matrix]:
+def _deviation_sums(examples: Examples) -> tuple[Vector, Matrix, Matrix]:
     counts, sums = np.zeros(examples.levels), np.zeros((2, examples.numbers))
+    entry_sums = np.zeros((2, examples.sparse))
     about = np.zeros(examples.numbers, examples.dtype)
     for block in examples:
         counts += level_counts(block.codes, NONE, examples.levels)
         sums += moments_about(block.numbers, about)
-    return counts, sums
+        if block.sparse is not None:
+            entry_sums += column_sums(block.sparse, NONE, examples.sparse)
+    return counts, sums, entry_sums
 
 
 def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:

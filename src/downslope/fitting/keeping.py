@@ -106,7 +106,7 @@ def _files_of(place: str, *, alone: bool = False) -> list[Path]:
 
 
 def examples_print(examples: Source) -> int:
-    """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, targets and weights.
+    """Return a fingerprint of encoded examples: the CRC-32 of their numbers, codes, entries, targets and weights.
 
     Of a stream, or of what lies on a cluster, that of its key, which its blocks carry, each with a checksum of its own.
     """
@@ -117,6 +117,8 @@ def examples_print(examples: Source) -> int:
 
 def _print_of(examples: Examples) -> int:
     arrays = [each for block in examples for each in (block.numbers, block.codes)]
+    sparse = [block.sparse for block in examples if block.sparse is not None]
+    arrays += [each for rows in sparse for each in (rows.starts, rows.places, rows.values)]
     arrays += [examples.target] if examples.weights is None else [examples.target, examples.weights]
     sum_so_far = 0
     for array in arrays:

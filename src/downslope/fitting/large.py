@@ -16,6 +16,7 @@ from downslope.data.blocks import Source
 from downslope.data.files import format_of, formats_of
 from downslope.data.large.prepare import LargePrepared, Tell, prepare_large
 from downslope.data.large.stream import Stream
+from downslope.data.text.entries import FORMATS
 from downslope.errors import OptionError, SourceError
 from downslope.records import Spec
 from downslope.records.sizes import bytes_of, written
@@ -71,6 +72,14 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     size = sum(path.stat().st_size for path in paths)
     if TRIVIAL * size <= memory - PROGRAMS or needed_memory(paths, kind) <= memory - PROGRAMS:
         return None
+    if spec.text or kind in FORMATS:
+        message = say(
+            "text and sparse rows are held in memory, and {memory} are too few for {source}; raise --memory or learn "
+            "from fewer files",
+            memory=written(memory),
+            source=str(given),
+        )
+        raise OptionError(message)
     if memory < PROGRAMS + SMALLEST:
         message = say(
             "--memory {memory} is less than the programs and one block take together; allow at least {least}",

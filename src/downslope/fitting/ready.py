@@ -19,6 +19,8 @@ from downslope.types import JsonValue
 from downslope.words import say
 
 Tell = Callable[[str, object], None]
+SEVERAL = ("drop", "text", "grams")
+"""Settings of several names, of which one may be given by itself."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,9 @@ def spec_of(source: object, target: str | None, spec: Spec | None, settings: Map
             )
             raise OptionError(message)
     named: dict[str, Any] = dict(settings)
-    if isinstance(named.get("drop"), str):
-        named["drop"] = (named["drop"],)
-    elif "drop" in named:
-        named["drop"] = tuple(named["drop"])
+    for name in SEVERAL:
+        if name in named:
+            named[name] = (named[name],) if isinstance(named[name], str) else tuple(named[name])
     if target is not None:
         named["target"] = target
     if isinstance(source, str | Path):

@@ -92,6 +92,9 @@ def _sweep_linear(
     ready = make_ready(source, asked, tell)
     passes = PASSES if isinstance(asked.epochs, str) else max(1, math.ceil(asked.epochs))
     plan = ready.prepared.plan
+    if plan.sparse:
+        message = "sweep holds the rows of all its trainings side by side, which sparse rows are not; leave text out"
+        raise OptionError(message)
     exact = train(
         ready.examples, replace(_plain(asked), tolerance=MINIMUM_TOLERANCE), ready.prepared.loss, ready.outputs,
         origin=(plan.center, plan.scale),

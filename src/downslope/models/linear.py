@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
+from downslope.data.blocks import SparseRows
 from downslope.data.plan import Plan
 from downslope.data.sources import read
 from downslope.data.table import Table
@@ -107,6 +110,13 @@ def chunk_scores(numbers: FloatArray, codes: Codes, weights: FloatArray, interce
     return scores
 
 
+def _sparse_scores(rows: SparseRows, weights: Matrix) -> Matrix:
+    """Return the scores (n, k) of sparse rows at (s, k) weights."""
+    arrays: Any = import_module("scipy.sparse")
+    matrix = arrays.csr_array((rows.values, rows.places, rows.starts), shape=(rows.rows, weights.shape[0]))
+    return np.asarray(matrix @ weights)
+
+
 @dataclass(frozen=True)
 class LinearModel:
     """A trained linear model that takes tables: ``Run.model``.
@@ -130,6 +140,9 @@ class LinearModel:
             rows = slice(first, first + CHUNK)
             part = numbers[rows].astype(np.float64, copy=False)
             out[rows] = chunk_scores(part, codes[rows], self.point.weights, self.point.intercept)
+        sparse = self.plan.encode_sparse(ready)
+        if sparse is not None:
+            out += _sparse_scores(sparse, self.point.weights[-self.plan.sparse_columns :])
         return out
 
     def predict(self, table: object) -> np.ndarray:
@@ -146,10 +159,7 @@ class LinearModel:
 
     def coefficients(self) -> Matrix:
         """Return (d, k) weights per unit of the original columns; a level's weight is already that."""
-        weights = self.point.weights.copy()
-        p = self.plan.scale.shape[0]
-        weights[:p] /= self.plan.scale[:, None]
-        return weights
+        return self.point.weights / self.plan.units[:, None]
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that hold the model, relative name -> content."""
@@ -159,7 +169,10 @@ class LinearModel:
             "kind": "linear", "loss": self.loss, "classes": list(self.classes), "target": self.target,
             "plan": self.plan.to_json(),
         }  # fmt: skip
-        arrays = {"weights": np.ascontiguousarray(self.point.weights), "intercept": self.point.intercept}
+        arrays = self.plan.arrays() | {
+            "weights": np.ascontiguousarray(self.point.weights),
+            "intercept": self.point.intercept,
+        }
         return {
             "weights.safetensors": save(arrays),
             "model.json": json.dumps(described, ensure_ascii=False, indent=1).encode(),
@@ -175,7 +188,7 @@ class LinearModel:
             arrays = load(files["weights.safetensors"])
             described = json.loads(files["model.json"])
             point = Point(arrays["weights"], arrays["intercept"])
-            plan = Plan.from_json(described["plan"])
+            plan = Plan.from_json(described["plan"], arrays)
             return cls(plan, point, described["loss"], tuple(described["classes"]), described["target"])
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
             message = say("the model of this run cannot be read ({name}); fit again", name=type(error).__name__)

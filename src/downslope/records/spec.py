@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias, cast
 
 from downslope.errors import OptionError, nearest
+from downslope.records.grams import Kind
 from downslope.records.sizes import bytes_of
 from downslope.types import JsonValue
 from downslope.words import NOTHING, Sentence, joined, say
@@ -154,6 +155,17 @@ class Spec:
         None, "most disk that such blocks may take, such as 50GB (default half of what is free); the oldest go",
         none=True, group="Data",
     )  # fmt: skip
+    text: tuple[str, ...] = setting((), "columns of text, learned from by their n-grams", group="Data")
+    grams: tuple[str, ...] = setting(
+        ("word:1-2",), "n-grams of a text: word:1-2, char:3-5 or char_wb:3-5 (characters within words)", group="Data"
+    )
+    hash_bits: int | Auto = setting(
+        "auto", "bits of the hash of n-grams; when given, categories of many levels are hashed, too", low=10, high=30,
+        whole=True, auto=True, group="Data",
+    )  # fmt: skip
+    skip_bad_lines: bool = setting(
+        False, "leave malformed lines of svmlight and Vowpal Wabbit files out, and count them", group="Data"
+    )
     skip_bad_files: bool = setting(False, "leave damaged files out, and count them", group="Data")
     cluster: str | None = setting(
         None, "train on the workers of a Ray cluster: its address, or auto to start one here", none=True, group="Data"
@@ -262,6 +274,9 @@ class Spec:
             setting_of(each).check(each.name, getattr(self, each.name))
         bytes_of("memory", self.memory)
         bytes_of("cache_size", self.cache_size)
+
+        for each in self.grams:
+            Kind.of(each)
         self._check_pairs()
 
     def _check_pairs(self) -> None:
@@ -290,6 +305,12 @@ class Spec:
                 say("a network takes mini-batches, but the method is {method}; leave it out", method=self.method),
                 self.model not in ("auto", "linear") and self.method in ("scaled", "full-batch", "stochastic"),
             ),
+            (
+                say("text is learned from by linear models, but the model is {model}; leave one out", model=self.model),
+                bool(self.text) and self.model not in ("auto", "linear"),
+            ),
+            (say("the target cannot also be a text to learn from"), self.target != "" and self.target in self.text),
+            (say("grams needs at least one kind of n-grams"), not self.grams),
             (say("the target cannot also be dropped"), self.target != "" and self.target in self.drop),
             (say("the target cannot also be the weights"), self.target != "" and self.target == self.weights),
             (

@@ -19,9 +19,11 @@ from downslope.words.zh.figures import FIGURES, NAMES
 from downslope.words.zh.large import LARGE
 from downslope.words.zh.networks import NETWORKS
 from downslope.words.zh.playground import PLAYGROUND, REPORTS
+from downslope.words.zh.text import TEXT
 
 PARTS: tuple[Mapping[str, str], ...] = (
     FIGURES, NAMES, DESCENT, SLOPE, DATA, SCORES, NETWORKS, CHOICES, VERDICTS, DIVERGENCE, STOP_POINTS, SURFACES,
-    COLUMNS, TARGETS, HOLDOUT, SOURCES, LARGE, CLUSTER, SETTINGS, RESUMED, MODELS, EXPRESSIONS, PLAYGROUND, REPORTS,
+    COLUMNS, TARGETS, HOLDOUT, SOURCES, TEXT, LARGE, CLUSTER, SETTINGS, RESUMED, MODELS, EXPRESSIONS, PLAYGROUND,
+    REPORTS,
 )  # fmt: skip
 SENTENCES: Mapping[str, str] = {template: words for part in PARTS for template, words in part.items()}
