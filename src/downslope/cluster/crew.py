@@ -15,7 +15,7 @@ from typing import Any
 
 from downslope.cluster.joining import check_room, ray
 from downslope.cluster.shard import dealt
-from downslope.cluster.worker import Worker
+from downslope.cluster.worker import Worker, end_process
 from downslope.errors import DownslopeError, SourceError, WorkerError
 from downslope.words import Sentence, say
 
@@ -61,12 +61,14 @@ class Crew:
 
     sizes: of the shards, in bytes or rows, by which they are dealt out. workers: wanted; there are fewer where there
     are fewer shards. threads: of each worker. hold: bytes of encoded rows that each may hold in memory.
+    told: called with what happens to a worker.
     """
 
     sizes: Sequence[int]
     workers: int
     threads: int = 1
     hold: int = 0
+    told: Callable[[str], None] | None = None
     lost: list[Loss] = field(default_factory=list["Loss"])
 
     def __post_init__(self) -> None:
@@ -74,12 +76,15 @@ class Crew:
         self.ranges = dealt(self.sizes, self.workers)
         check_room(len(self.ranges), self.threads)
         self._answered = [False] * len(self.ranges)
+        self._places: list[Any] = [None] * len(self.ranges)
         self.actors = [self._start(index) for index in range(len(self.ranges))]
 
     def _start(self, index: int) -> Any:
         first, last = self.ranges[index]
         made = ray().remote(num_cpus=self.threads, max_restarts=0, concurrency_groups={"pulse": 1})(Worker)
-        return made.remote(first, last, self.threads, self.hold)
+        actor = made.remote(first, last, self.threads, self.hold)
+        self._places[index] = actor.place.remote()
+        return actor
 
     def ask(self, asked: Asked) -> list[Any]:
         """Return what every worker answers, in their order; raises WorkerError where one cannot be had."""
@@ -135,9 +140,25 @@ class Crew:
         self.lost.append(Loss(worker, why, (first, last)))
         if failures[worker] >= TRIES:
             raise WorkerError(_given_up(worker, why, words, failures[worker]))
+        if self.told is not None:
+            self.told(say("worker {worker} is replaced, because {why}", worker=worker + 1, why=_told(why)))
         ray().kill(self.actors[worker], no_restart=True)
+        if why != "died":
+            self._end_process(worker)
         self._answered[worker] = False
         self.actors[worker] = self._start(worker)
+
+    def _end_process(self, worker: int) -> None:
+        """End the process of a worker that does not listen: it would keep its processor, and the locks of its files."""
+        place = self._places[worker]
+        if not ray().wait([place], timeout=0)[0]:
+            return
+        try:
+            node, process = ray().get(place)
+        except ray().exceptions.RayError:
+            return
+        there = ray().util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        ray().remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(end_process).remote(process)
 
     def dismiss(self) -> None:
         """End every worker."""
@@ -162,10 +183,13 @@ def _why(error: Any) -> str:
     return str(error).strip().splitlines()[0]
 
 
+def _told(why: str) -> Sentence:
+    return {"died": say("it died"), "hung": say("it hung"), "slow": say("it was slow")}[why]
+
+
 def _given_up(worker: int, why: str, words: str, times: int) -> Sentence:
-    told = {"died": say("it died"), "hung": say("it hung"), "slow": say("it was slow")}[why]
     return say(
         "worker {worker} of the cluster failed {times} times at one question, at last because {why}{words}; look at "
         "its machine's memory and disk, then resume the run",
-        worker=worker + 1, times=times, why=told, words=f" ({words})" if words else "",
+        worker=worker + 1, times=times, why=_told(why), words=f" ({words})" if words else "",
     )  # fmt: skip

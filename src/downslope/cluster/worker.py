@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from downslope.cluster.joining import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import Node, nodes_of, sum_below
 from downslope.data.arrow import arrow
@@ -53,6 +57,10 @@ class Worker:
     def alive(self) -> int:
         """Return the process, to tell one that works from one that hangs."""
         return os.getpid()
+
+    def place(self) -> tuple[str, int]:
+        """Return the node and the process."""
+        return ray().get_runtime_context().get_node_id(), os.getpid()
 
     def each(self, work: Callable[[int], Any]) -> list[Any]:
         """Return ``work`` of the number of each shard."""
@@ -109,6 +117,13 @@ class Worker:
             return stream
         self.left -= size
         return Held(stream)
+
+
+def end_process(process: int) -> None:
+    """End a process of this machine, if it is there still and a worker of Ray."""
+    with suppress(OSError):
+        if b"ray::Worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+            os.kill(process, signal.SIGKILL)
 
 
 def _keep_to(threads: int) -> None:

@@ -78,7 +78,9 @@ def on_cluster(source: object, spec: Spec, tell: Tell | None = None) -> Generato
     try:
         workers = asked or processors()
         threads = max(processors() // workers, 1)
-        crew = Crew([each.size for each in pieces], workers, threads, _held(spec, threads))
+        crew = Crew(
+            [each.size for each in pieces], workers, threads, _held(spec, threads), lambda what: report(what, None)
+        )
         try:
             prepared = prepare_on_cluster(files, pieces, spec, crew, report)
             report("data", prepared.summary)

@@ -44,6 +44,7 @@ CLUSTER = {
     "this run is not of a cluster; resume it without --cluster and --workers": (
         "这次运行不是在集群上进行的；请不带 --cluster 和 --workers 恢复它"
     ),
+    "worker {worker} is replaced, because {why}": "工作进程 {worker} 已被替换，因为{why}",
     "it died": "它已终止",
     "it hung": "它没有响应",
     "it was slow": "它太慢",
