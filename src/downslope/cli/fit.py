@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import typer
 
 from downslope.cli.options import spec_of
 from downslope.cli.progress import Progress
 from downslope.cli.shared import (
+    OUTPUT,
     AsJson,
     Quiet,
     Runs,
@@ -23,10 +26,26 @@ from downslope.cli.shared import (
 from downslope.errors import OptionError
 from downslope.records import Run, Spec
 
+Plan: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--plan", help="only say what a fit on a cluster would read, move, hold and take", rich_help_panel=OUTPUT
+    ),
+]
+Price: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--price", help="what a worker costs an hour, for --plan", metavar="NUMBER", min=0.0, rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]  # fmt: skip
+
 
 def fit_command(
     source: Source = "",
     target: Target = "",
+    plan: Plan = False,
+    price: Price = None,
     runs: Runs = "runs",
     save: Save = True,
     as_json: AsJson = False,
@@ -35,6 +54,9 @@ def fit_command(
 ) -> None:
     """Train a model and print its report, or with ``--json`` its outcome as one object."""
     need_source_and_target("fit", source, target, asked)
+    if plan or price is not None:
+        show_plan(spec_of(source, target, asked), plan, price, as_json=as_json)
+        return
     run = train(spec_of(source, target, asked), runs if save else None, quiet=quiet)
     if as_json:
         from downslope.views import flat
@@ -45,6 +67,21 @@ def fit_command(
 
         print_page(title_of(run), report(run))
     exit_as(run)
+
+
+def show_plan(spec: Spec, plan: bool, price: float | None, *, as_json: bool) -> None:
+    """Print what a fit on a cluster would take; raises InputError."""
+    if not plan:
+        message = "--price is for --plan; give both, or leave it out"
+        raise OptionError(message)
+    from downslope.fitting.cluster import plan_fit
+    from downslope.views.forecast import flat_forecast, forecast_section
+
+    values = plan_fit(spec.source or None, spec).to_json()
+    if as_json:
+        print_json(flat_forecast(values, price))
+    else:
+        print_page(f"{spec.source}  →  {spec.target}", [forecast_section(values, price)])
 
 
 def train(spec: Spec, runs: str | None, *, quiet: bool) -> Run:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from downslope.cluster.crew import Crew
-from downslope.cluster.joining import join, leave, processors
+from downslope.cluster.forecast import Forecast, forecast
+from downslope.cluster.joining import cores, join, leave, processors
 from downslope.cluster.prepare import ClusterPrepared, open_on_cluster, prepare_on_cluster, weighted
 from downslope.cluster.source import ClusterSource
 from downslope.errors import OptionError
@@ -94,6 +95,19 @@ def on_cluster(source: object, spec: Spec, tell: Tell | None = None) -> Generato
     finally:
         if joined_here:
             leave()
+
+
+def plan_fit(source: object, spec: Spec) -> Forecast:
+    """Return what a fit on a cluster would read, move and hold, and how long it would take, without any worker.
+
+    Where the number of workers is left open, it is the processors of this machine. Raises InputError.
+    """
+    if spec.cluster is None:
+        message = say("--plan is of a fit on a cluster; give --cluster auto, or leave it out")
+        raise OptionError(message)
+    check_cluster(source, spec)
+    files, pieces = open_on_cluster(str(spec.source or source), spec)
+    return forecast(files, pieces, spec, cores() if isinstance(spec.workers, str) else int(spec.workers))
 
 
 def _held(spec: Spec, threads: int) -> int:

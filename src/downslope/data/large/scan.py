@@ -278,14 +278,15 @@ def scan_file(files: Files, path: Path, spec: Spec, first: int, told: Told | Non
     """Return the scan of one file, whose rows are numbered from ``first``."""
     found = empty_scan(files, spec)
     for table in files.batches(path):
-        _take_in(found, table, spec, first + found.rows)
+        take_in(found, table, spec, first + found.rows)
         found.rows += table.rows
         if told is not None:
             told(first + found.rows)
     return found
 
 
-def _take_in(found: Scan, table: Table, spec: Spec, first: int) -> None:
+def take_in(found: Scan, table: Table, spec: Spec, first: int) -> None:
+    """Take in some rows whose global indices begin at ``first``; all but how many they are."""
     column = table.column(spec.target)
     present = found.target.present_in(column, first)
     sides = sides_of(present, first, spec)

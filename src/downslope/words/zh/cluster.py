@@ -45,6 +45,9 @@ CLUSTER = {
         "这次运行不是在集群上进行的；请不带 --cluster 和 --workers 恢复它"
     ),
     "worker {worker} is replaced, because {why}": "工作进程 {worker} 已被替换，因为{why}",
+    "--plan is of a fit on a cluster; give --cluster auto, or leave it out": (
+        "--plan 用于集群上的训练；请给出 --cluster auto，或去掉它"
+    ),
     "it died": "它已终止",
     "it hung": "它没有响应",
     "it was slow": "它太慢",
