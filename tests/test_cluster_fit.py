@@ -104,6 +104,14 @@ def test_a_driver_that_is_killed_is_taken_up_by_other_workers(ray_here: str, par
     assert np.array_equal(weights(ended), weights(whole))
 
 
+def test_mini_batches_in_rounds_come_near_one_machine(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"method": "mini-batch", "epochs": 8, "tolerance": 0.0, "l2": 1e-3, "holdout": 0}
+    two = fit_here(parts, tmp_path, **settings)
+    best = fit(str(parts / "*.parquet"), "late", runs=None, holdout=0, **EXACT).objective
+    assert (two.objective - best) / (two.objective_at_start - best) < 1e-2
+    assert "rounds_an_epoch" in {each.name for each in two.choices}
+
+
 def test_a_file_that_changed_columns_is_named(ray_here: str, parts: Path, tmp_path: Path) -> None:
     for each in parts.iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
@@ -118,8 +126,8 @@ def test_a_file_that_changed_columns_is_named(ray_here: str, parts: Path, tmp_pa
 
 def test_what_a_cluster_does_not_do_is_said(parts: Path) -> None:
     source = str(parts / "*.parquet")
-    with pytest.raises(OptionError, match="all rows at once"):
-        fit(source, "late", cluster="auto", method="mini-batch", runs=None)
+    with pytest.raises(OptionError, match="single examples are too little"):
+        fit(source, "late", cluster="auto", method="stochastic", runs=None)
     with pytest.raises(OptionError, match="the model is mlp:8"):
         fit(source, "late", cluster="auto", model="mlp:8", runs=None)
     with pytest.raises(OptionError, match="a cluster reads files"):

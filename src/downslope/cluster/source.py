@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from downslope.cluster.joining import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import sum_of
 from downslope.cluster.worker import Reply, joined
-from downslope.data.blocks import Examples, Source
+from downslope.data.blocks import Examples, Source, Walked
 from downslope.errors import WorkerError
 from downslope.types import Indices
 from downslope.words import say
@@ -67,6 +67,11 @@ class ClusterSource(Source):
             )  # fmt: skip
         sums: dict[Any, Part | None] = {node: value for each in replies for node, value in each.sums.items()}
         return cast("Part", sum_of(sums, len(self.table.counts)))
+
+    def each(self, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> list[Walked]:
+        """Return what ``work`` gives of the shards of each worker."""
+        sent = ray().put(work)
+        return self.crew.ask(lambda actor: actor.walk.remote(self.sent, sent))
 
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given global indices, rising, in memory as one block."""

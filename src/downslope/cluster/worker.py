@@ -17,7 +17,7 @@ from downslope.cluster.joining import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import Node, nodes_of, sum_below
 from downslope.data.arrow import arrow
-from downslope.data.blocks import Block, Examples, Source
+from downslope.data.blocks import Block, Examples, Source, Walked
 from downslope.data.large.held import Held
 from downslope.data.large.layout import DamagedError, Layout
 from downslope.data.large.stream import Stream
@@ -82,6 +82,16 @@ class Worker:
         sums = {node: sum_below(node, leaf) for node in nodes_of(self.mine.start, self.mine.stop)}
         return Reply(sums, counted, time.perf_counter() - began)
 
+    def walk(self, table: Sharded, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> Walked:
+        """Return ``work`` of all shards that have rows; where one is damaged, it is opened anew first."""
+        mine = [index for index in self.mine if table.counts[index]]
+        try:
+            return work([(index, self._source(table, index)) for index in mine])
+        except DamagedError:
+            for index in mine:
+                self._with(table, index, lambda source: source.total(_read))
+            return work([(index, self._source(table, index)) for index in mine])
+
     def pick(self, table: Sharded, rows: Indices) -> Examples | None:
         """Return the examples of some global rows, rising, that lie in these shards; None where none does."""
         parts: list[Examples] = []
@@ -117,6 +127,10 @@ class Worker:
             return stream
         self.left -= size
         return Held(stream)
+
+
+def _read(examples: Examples) -> int:
+    return examples.rows
 
 
 def end_process(process: int) -> None:

@@ -108,6 +108,16 @@ class Block:
         return self.numbers.shape[0]
 
 
+@dataclass(frozen=True)
+class Walked:
+    """What came of steps on some rows: sums of arrays, how many rows, their loss, and whether all went well."""
+
+    sums: tuple[FloatArray, ...]
+    rows: int
+    loss: float
+    whole: bool
+
+
 class Source(ABC):
     """Examples wherever they lie: what a linear model is trained on.
 
@@ -152,6 +162,13 @@ class Source(ABC):
     @abstractmethod
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given global indices, rising, in memory as one block."""
+
+    def each(self, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> list[Walked]:
+        """Return what ``work`` gives of each of those who hold the rows: of (number, shard) of all that one holds.
+
+        work: as ``total`` takes it, and its answer rests on nothing but itself and the rows.
+        """
+        return [work([(0, self)])]
 
     @property
     def numbers(self) -> int:

@@ -57,11 +57,8 @@ def check_cluster(source: object, spec: Spec) -> None:
     if spec.model not in ("auto", "linear"):
         message = say("a cluster trains linear models, and the model is {model}; leave --cluster out", model=spec.model)
         raise OptionError(message)
-    asked = spec.batch_size != "auto" or spec.rule != "auto"
-    if spec.method in ("mini-batch", "stochastic") or (spec.method == "auto" and asked):
-        message = say(
-            "a cluster takes steps on all rows at once; use --method scaled or full-batch, or leave --cluster out"
-        )
+    if spec.method == "stochastic":
+        message = say("single examples are too little to share out; use --method mini-batch, scaled or full-batch")
         raise OptionError(message)
 
 

@@ -18,6 +18,7 @@ from downslope.choices.curvature import Moments, exact_moments, in_memory, mean_
 from downslope.choices.method import choose_method
 from downslope.choices.start import constant_start, middle
 from downslope.data.blocks import Examples, Source
+from downslope.data.large.stream import Stream
 from downslope.engines import linear as engine
 from downslope.losses import make_loss
 from downslope.models.linear import Objective, Point
@@ -31,6 +32,7 @@ from downslope.training.logbook import Descent, Logbook, Training, Watch, passes
 from downslope.training.metric import Metric, uniform_metric
 from downslope.training.mini_batch import descend_in_batches
 from downslope.training.refining import refined, refines
+from downslope.training.rounds import descend_in_rounds
 from downslope.training.scaled import SCALED, ScaledDescent, Stand, descend_cornered
 from downslope.types import JsonValue, Matrix, Vector
 from downslope.words import NOTHING, Sentence, named, say
@@ -213,6 +215,8 @@ def _descend(
     if method == "full-batch":
         return descend_full_batch(examples, objective, moments, metric, shape, spec, log, first, keeper)
     if method in ("mini-batch", "stochastic"):
+        if not isinstance(examples, Examples | Stream):
+            return descend_in_rounds(examples, objective, moments, metric, shape, spec, log, first, keeper)
         return descend_in_batches(method, examples, objective, moments, metric, shape, spec, log, first, keeper)
     settled: dict[str, JsonValue] = {"rule": "scaled", "learning_rate": 1.0, "batch_size": examples.rows}
     choices = [_explain_scaled(moments)]

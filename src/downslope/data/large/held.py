@@ -25,7 +25,7 @@ class Held(Source):
         ):  # fmt: skip
             setattr(self, name, getattr(stream, name))
         self.stream = stream
-        self._parts = [part.pick(np.arange(part.rows)) for part in stream.parts()]
+        self.parts = [part.pick(np.arange(part.rows)) for part in stream.parts()]
 
     @property
     def rows(self) -> int:
@@ -46,7 +46,7 @@ class Held(Source):
         """Return the sum of the work on each block, in their order."""
         del features
         found: Any = None
-        for part in self._parts:
+        for part in self.parts:
             result = work(part)
             found = result if found is None else add(found, result)
         return found
@@ -56,7 +56,7 @@ class Held(Source):
         size, found = self.stream.layout.rows, list[Examples]()
         for block in np.unique(rows // size):
             inside = rows[rows // size == block] - block * size
-            found.append(self._parts[int(block)].pick(inside))
+            found.append(self.parts[int(block)].pick(inside))
         weights = [each.weights for each in found if each.weights is not None]
         return self.stream.examples_of(
             np.concatenate([each.blocks[0].numbers for each in found]),

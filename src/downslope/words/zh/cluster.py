@@ -35,8 +35,18 @@ CLUSTER = {
     "a cluster trains linear models, and the model is {model}; leave --cluster out": (
         "集群训练线性模型，而模型是 {model}；请去掉 --cluster"
     ),
-    "a cluster takes steps on all rows at once; use --method scaled or full-batch, or leave --cluster out": (
-        "集群每一步都使用全部行；请使用 --method scaled 或 full-batch，或去掉 --cluster"
+    "single examples are too little to share out; use --method mini-batch, scaled or full-batch": (
+        "单个样本太少，无法分给多台机器；请使用 --method mini-batch、scaled 或 full-batch"
+    ),
+    "rounds of mini-batches take plain steps on dense rows; leave rule and average out": (
+        "分轮的小批量只在稠密行上走普通步；请去掉 rule 和 average"
+    ),
+    "each steps apart for {steps} batches, for the noise scale is {scale} examples, a batch takes {step} and the "
+    "way of the weights {way}": (
+        "各自走 {steps} 个批次后再平均，因为噪声尺度是 {scale} 个样本，一个批次用时 {step}，权重往返用时 {way}"
+    ),
+    "the lowest loss of {rates} rates run side by side on {rows} sampled examples": (
+        "在 {rows} 个抽样样本上并行试过的 {rates} 个学习率中损失最低者"
     ),
     "--workers are those of a cluster; give --cluster auto, or leave them out": (
         "--workers 是集群的工作进程数；请给出 --cluster auto，或去掉它"

@@ -57,6 +57,7 @@ NAMES = {
     "certified": "已证明",
     "estimated": "估计",
     # how a training goes, as its checkpoint calls it
+    "batches in rounds": "分轮平均的小批量训练",
     "batches at one rate": "一个学习率的小批量训练",
     "batches at several rates": "多个学习率的小批量训练",
     "full-batch": "全批量训练",
