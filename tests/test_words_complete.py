@@ -50,7 +50,9 @@ INTERNAL = ("plural", "cast", "exception", "ValueError", "IndexError", "TypeErro
 RECOGNISED = {"no further progress", "left out: ", "the array"}
 """Texts that are looked for and not said."""
 
-CHECKPOINTS = {"batches in rounds", "batches at one rate", "batches at several rates", "function, scaled"}
+CHECKPOINTS = {
+    "batches in rounds", "batches at one rate", "batches at several rates", "function, scaled", "one pass",
+}  # fmt: skip
 """What checkpoints call themselves; ``named`` says it."""
 
 ONLY_VALUES = re.compile(r"(?:\{\w+\})*")

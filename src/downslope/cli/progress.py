@@ -82,4 +82,5 @@ def step_line(step: StepRecord) -> str:
     """Return a step as one line: update, pass, objective, gap, learning rate."""
     gap = f", gap {figure(step.gap, 2)}" if math.isfinite(step.gap) else ""
     rate = f", rate {figure(step.learning_rate)}" if math.isfinite(step.learning_rate) else ""
-    return f"update {count(step.update)}, pass {figure(step.passes)}, objective {figure(step.objective, 5)}{gap}{rate}"
+    passes = f", pass {figure(step.passes)}" if math.isfinite(step.passes) else ""
+    return f"update {count(step.update)}{passes}, objective {figure(step.objective, 5)}{gap}{rate}"

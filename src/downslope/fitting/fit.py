@@ -17,6 +17,7 @@ from downslope.data.arrow import arrow
 from downslope.data.blocks import Examples, Source
 from downslope.data.images import is_images
 from downslope.data.large.layout import DamagedError
+from downslope.data.large.once import in_one_pass
 from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.linear import NONE
@@ -28,6 +29,7 @@ from downslope.fitting.images import ReadyImages, fit_images, make_ready_images,
 from downslope.fitting.keeping import keeping
 from downslope.fitting.large import ReadyLarge, make_ready_large, memory_to_stream_in
 from downslope.fitting.network import fit_network
+from downslope.fitting.once import ReadyOnce, learn, make_ready_once
 from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
 from downslope.fitting.stream_scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
@@ -47,6 +49,7 @@ STRONGEST = 20
 Watch = Callable[[StepRecord], None]
 ReadyTable: TypeAlias = ReadyLarge | ReadyCluster
 """A table whose rows are not in this process's memory."""
+AnyReady: TypeAlias = Ready | ReadyTable | ReadyOnce | ReadyImages
 
 
 def fit(
@@ -91,8 +94,10 @@ def carry_out(
         return _carried_out(_ready(source, spec, tell), spec, runs, watch, progress, began, compiled)
 
 
-def _ready(source: object, spec: Spec, tell: Tell | None) -> Ready | ReadyLarge | ReadyImages:
+def _ready(source: object, spec: Spec, tell: Tell | None) -> AnyReady:
     """Return a source read and encoded: images, a table that is streamed, or one in memory."""
+    if in_one_pass(spec):
+        return make_ready_once(source, spec, tell)
     if not spec.sql and is_images(source if spec.source == "" else spec.source):
         return make_ready_images(source, spec, tell)
     memory = memory_to_stream_in(source, spec)
@@ -100,7 +105,7 @@ def _ready(source: object, spec: Spec, tell: Tell | None) -> Ready | ReadyLarge 
 
 
 def _carried_out(
-    ready: Ready | ReadyTable | ReadyImages, spec: Spec, runs: str | Path | None, watch: Watch | None,
+    ready: AnyReady, spec: Spec, runs: str | Path | None, watch: Watch | None,
     progress: Progress | None, began: float, compiled: float,
 ) -> Run:  # fmt: skip
     with keeping(spec, ready.examples, runs, progress) as keeper:
@@ -115,7 +120,11 @@ def _carried_out(
         return run if runs is None else save(run, runs)
 
 
-def _trained(ready: Ready | ReadyTable | ReadyImages, watch: Watch | None, keeper: Keeper) -> Run:
+def _trained(ready: AnyReady, watch: Watch | None, keeper: Keeper) -> Run:
+    if isinstance(ready, ReadyOnce):
+        judged, training, noted = learn(ready, watch, keeper)
+        run = to_run(judged, training)
+        return replace(run, environment={**run.environment, "one_pass": noted})
     if isinstance(ready, ReadyImages):
         return fit_images(ready, watch, keeper)
     linear = ready.spec.model in ("auto", "linear")
@@ -141,7 +150,10 @@ def fit_linear(ready: Ready | ReadyTable, watch: Watch | None, keeper: Keeper) -
 def to_run(ready: Ready | ReadyTable, trained: Training) -> Run:
     """Return the record of a training, scored on the training rows, the held-out rows and against a constant."""
     prepared, spec = ready.prepared, ready.spec
-    objective = pose(ready.examples, replace(spec, l2=trained.resolved["l2"]), prepared.loss, ready.outputs).objective
+    settled = replace(
+        spec, l2=trained.resolved["l2"], huber_delta=trained.resolved.get("huber_delta", spec.huber_delta)
+    )
+    objective = pose(ready.examples, settled, prepared.loss, ready.outputs).objective
     classes = len(prepared.classes)
     held = prepared.holdout
     judged = prepared.train if held is None else held

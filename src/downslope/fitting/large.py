@@ -23,8 +23,8 @@ from downslope.records.sizes import bytes_of, written
 from downslope.types import JsonValue, Vector
 from downslope.words import say
 
-PROGRAMS = 330 << 20
-"""Bytes that the programs themselves take once all is imported and compiled (measured: 300 MB)."""
+PROGRAMS = 430 << 20
+"""Bytes that the programs themselves take, most where kernels are compiled for the first time (measured: 420 MB)."""
 SMALLEST = 64 << 20
 """Bytes for data below which nothing is tried."""
 TRIVIAL = 64
@@ -63,8 +63,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     given = spec.source or source
     if spec.sql is not None or not isinstance(given, str | Path) or spec.model not in ("auto", "linear"):
         return None
-    asked = bytes_of("memory", spec.memory)
-    memory = free_memory() // 2 if asked is None else asked
+    memory = memory_of(spec)
     try:
         paths, kind = formats_of(str(given))
     except SourceError:
@@ -80,6 +79,18 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
             source=str(given),
         )
         raise OptionError(message)
+    check_least(memory)
+    return memory
+
+
+def memory_of(spec: Spec) -> int:
+    """Return the bytes of memory that may be taken: those asked for, or half of what is free."""
+    asked = bytes_of("memory", spec.memory)
+    return free_memory() // 2 if asked is None else asked
+
+
+def check_least(memory: int) -> None:
+    """Raise OptionError where so many bytes leave no room for any data."""
     if memory < PROGRAMS + SMALLEST:
         message = say(
             "--memory {memory} is less than the programs and one block take together; allow at least {least}",
@@ -87,7 +98,6 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
             least=written(PROGRAMS + SMALLEST),
         )
         raise OptionError(message)
-    return memory
 
 
 def free_memory() -> int:

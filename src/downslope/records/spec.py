@@ -173,6 +173,10 @@ class Spec:
     workers: int | Auto = setting(
         "auto", "workers of the cluster that share the rows", low=1, whole=True, auto=True, group="Data"
     )
+    passes: int | None = setting(
+        None, "1 to learn from every row once, as it comes, with nothing cached; so does standard input", low=1,
+        whole=True, none=True, group="Data",
+    )  # fmt: skip
     # What to minimise.
     loss: str = setting("auto", "loss to minimise", choices=LOSSES, auto=True, group="Objective")
     huber_delta: float | Auto = setting(
@@ -317,10 +321,28 @@ class Spec:
                 say("--workers are those of a cluster; give --cluster auto, or leave them out"),
                 self.workers != "auto" and self.cluster is None,
             ),
+            (
+                say("passes can only be 1, which learns from each row as it comes; for more of them set epochs"),
+                self.passes is not None and self.passes != 1,
+            ),
+            (
+                say(
+                    "one pass takes its steps on single rows or mini-batches, without a schedule, epochs, holdout-by, "
+                    "a query, columns of text, a cluster or a network; leave those out, or leave passes out and name a "
+                    "file"
+                ),
+                (self.passes == 1 or self.source == "-") and not self._suits_one_pass(),
+            ),
             (say("holdout-by needs a holdout above 0"), self.holdout_by is not None and self.holdout == 0),
         ):
             if wrong:
                 raise OptionError(message)
+
+    def _suits_one_pass(self) -> bool:
+        plain = (self.epochs, self.holdout_by, self.sql, self.warmup) == ("auto", None, None, 0)
+        plain = plain and not self.text and self.cluster is None
+        steps = self.method in ("auto", "mini-batch", "stochastic") and self.schedule in ("auto", "constant")
+        return plain and steps and self.model in ("auto", "linear")
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the settings as plain values, in order, for ``spec.toml`` and ``run.json``."""

@@ -91,6 +91,12 @@ class Layout:
             place += -(-size // ALIGNED) * ALIGNED
         return found | {"": place}
 
+    def ranges(self, rows: int, first: int, last: int) -> dict[str, tuple[int, int]]:
+        """Return where in a block of ``rows`` rows some of them lie: name of the part -> (place, bytes)."""
+        places = self.places(rows)
+        widths = {name: np.dtype(kind).itemsize * columns for name, (kind, columns) in self.parts.items()}
+        return {name: (places[name] + first * width, (last - first) * width) for name, width in widths.items() if width}
+
     def to_json(self) -> dict[str, JsonValue]:
         """Return the layout as plain values."""
         return asdict(self)
@@ -217,17 +223,14 @@ def read_rows(
     file: int, layout: Layout, rows: int, first: int, last: int, into: tuple[FloatArray, Codes, Vector, Vector]
 ) -> None:
     """Read the rows from ``first`` up to ``last`` of an open block of ``rows`` rows straight into arrays."""
-    places = layout.places(rows)
     numbers, codes, target, weights = into
-    for name, array in (("numbers", numbers), ("codes", codes), ("target", target), ("weights", weights)):
-        if name not in layout.parts or array.size == 0:
-            continue
-        kind, columns = layout.parts[name]
-        width = np.dtype(kind).itemsize * columns
-        direct = array.dtype == np.dtype(kind)
-        place = array if direct else np.empty(array.size, kind)
+    arrays: dict[str, NDArray[Any]] = {"numbers": numbers, "codes": codes, "target": target, "weights": weights}
+    for name, (begin, size) in layout.ranges(rows, first, last).items():
+        array, kind = arrays[name], np.dtype(layout.parts[name][0])
+        direct = array.dtype == kind
+        place: NDArray[Any] = array if direct else np.empty(array.size, kind)
         view = memoryview(place.reshape(-1).view(np.uint8).data)
-        if os.preadv(file, [view], places[name] + first * width) != len(view):
+        if os.preadv(file, [view], begin) != size:
             raise DamagedError("a block is shorter than it should be")
         if not direct:
             np.copyto(array.reshape(-1), place, casting="unsafe")

@@ -7,9 +7,12 @@ resident is what the ring holds. One thread reads and widens the next block whil
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +20,6 @@ import numpy as np
 
 from downslope.data.blocks import Block, Examples, Source, add
 from downslope.data.large.layout import (
-    MAGIC,
     Buffers,
     DamagedError,
     Layout,
@@ -31,6 +33,8 @@ Part = TypeVar("Part")
 
 RING = 3
 """Blocks in memory at once: one worked on, one read and waiting, one being read."""
+AHEAD = 3
+"""Blocks that the disk is told of before they are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +136,22 @@ class Stream(Source):
 
     def _load(self, buffers: Buffers, block: int, features: bool) -> Examples:
         check = block not in self.checked
+        if features:
+            self._announce(block + AHEAD)
         rows = read_block(self.path(block), self.key, self.layout, buffers.raw, features=features, check=check)
-        if rows != min(self.layout.rows, self.count - block * self.layout.rows):
+        if rows != self.rows_of(block):
             raise DamagedError(f"{self.path(block)} has another number of rows than it should have")
         if features:
             self.checked.add(block)
         numbers, codes, target, weights = columns_in(self.layout, buffers, rows, features=features)
         return self.examples(numbers, codes, target, weights)
+
+    def _announce(self, block: int) -> None:
+        """Let the system begin to read a block that will be asked for soon."""
+        if block >= self.blocks or not hasattr(os, "posix_fadvise"):
+            return
+        with suppress(OSError), self.path(block).open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
     def examples(self, numbers: Any, codes: Any, target: Vector, weights: Vector) -> Examples:
         """Return some rows, as they were read, as Examples with the weights of their classes."""
@@ -170,21 +183,50 @@ class Stream(Source):
             (Block(0, numbers, codes),), self.levels, target, weights, self.center, self.scale, applied=True
         )
 
-    def read_pieces(self, pieces: Iterator[tuple[int, int, int]], into: tuple[Any, Any, Vector, Vector]) -> int:
-        """Read (block, first, last) one after another into arrays; return how many rows those hold now."""
-        place = 0
+    def read_pieces(self, pieces: Sequence[tuple[int, int, int]], into: tuple[Any, Any, Vector, Vector]) -> int:
+        """Read (block, first, last), in their order, one after another into arrays; return the rows those hold now.
+
+        Raises DamagedError.
+        """
         numbers, codes, target, weights = into
-        for block, first, last in pieces:
-            rows = min(self.layout.rows, self.count - block * self.layout.rows)
-            here = slice(place, place + last - first)
-            file = os.open(self.path(block), os.O_RDONLY)
-            try:
-                if not os.pread(file, len(MAGIC), 0) == MAGIC:
-                    raise DamagedError(f"{self.path(block)} is not a block of this table")
-                read_rows(
-                    file, self.layout, rows, first, last, (numbers[here], codes[here], target[here], weights[here])
-                )
-            finally:
-                os.close(file)
-            place += last - first
+        groups = [(block, [span[1:] for span in spans]) for block, spans in groupby(pieces, key=itemgetter(0))]
+        for group in groups[:AHEAD]:
+            self._announce_rows(*group)
+        place = 0
+        for turn, (block, spans) in enumerate(groups):
+            if turn + AHEAD < len(groups):
+                self._announce_rows(*groups[turn + AHEAD])
+            with self._scattered(block) as file:
+                for first, last in spans:
+                    here = slice(place, place + last - first)
+                    parts = numbers[here], codes[here], target[here], weights[here]
+                    read_rows(file, self.layout, self.rows_of(block), first, last, parts)
+                    place += last - first
         return place
+
+    def rows_of(self, block: int) -> int:
+        """Return the rows of a block: all are whole but the last."""
+        return min(self.layout.rows, self.count - block * self.layout.rows)
+
+    @contextmanager
+    def _scattered(self, block: int) -> Generator[int]:
+        """Open a block of which only some rows will be read; raises DamagedError."""
+        try:
+            file = os.open(self.path(block), os.O_RDONLY)
+        except OSError as error:
+            raise DamagedError(f"{self.path(block)} cannot be read: {error.strerror}") from error
+        try:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+            yield file
+        finally:
+            os.close(file)
+
+    def _announce_rows(self, block: int, spans: Sequence[tuple[int, int]]) -> None:
+        """Let the system begin to read some rows of a block."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        with self._scattered(block) as file:
+            for first, last in spans:
+                for place, size in self.layout.ranges(self.rows_of(block), first, last).values():
+                    os.posix_fadvise(file, place, size, os.POSIX_FADV_WILLNEED)

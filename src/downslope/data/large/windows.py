@@ -140,13 +140,13 @@ class Windows:
         return sums, squares if numeric else sums.sum(axis=0)
 
 
-def _spans(stream: Stream, pieces: NDArray[Any]) -> Iterator[tuple[int, int, int]]:
-    """Yield (block, first row, row after the last) of some pieces."""
+def _spans(stream: Stream, pieces: NDArray[Any]) -> list[tuple[int, int, int]]:
+    """Return (block, first row, row after the last) of some pieces."""
     size, block_rows = piece_rows(stream), stream.layout.rows
-    for piece in pieces.tolist():
-        block, first = divmod(piece * size, block_rows)
-        last = min(first + size, stream.rows - block * block_rows)
-        yield block, first, last
+    return [
+        (block, first, min(first + size, stream.rows_of(block)))
+        for block, first in (divmod(piece * size, block_rows) for piece in pieces.tolist())
+    ]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,45 @@ LARGE = {
         "各行在内存窗口内混合，每个窗口由取自全表的小段组成；窗口的平均目标偏离 {apart} 个标准差，"
         "完全打乱时为 {shuffled}"
     ),
+    "standard input": "标准输入",
+    "standard input is empty; pipe a CSV with a header into it, such as: cat table.csv | downslope fit -": (
+        "标准输入为空；请通过管道送入带表头的 CSV，例如：cat table.csv | downslope fit -"
+    ),
+    "standard input is not text; pipe CSV into it, unpacked, or name the file itself": (
+        "标准输入不是文本；请通过管道送入解压后的 CSV，或直接指定文件"
+    ),
+    "standard input cannot be read as CSV after row {row}: {reason}; mend that line": (
+        "标准输入在第 {row} 行之后无法按 CSV 读取：{reason}；请修复该行"
+    ),
+    "{problem} (in the first {rows} rows, by which one pass is planned: shuffle the rows, or leave --passes out)": (
+        "{problem}（在用来规划单遍训练的前 {rows} 行中；请打乱各行，或去掉 --passes）"
+    ),
+    'row {row} has the class "{name}" of the target "{target}", which the first rows, by which one pass is planned, '
+    "do not have; shuffle the rows, or leave --passes out": (
+        "第 {row} 行的目标 “{target}” 属于类别 “{name}”，而用来规划单遍训练的前若干行中没有它；"
+        "请打乱各行，或去掉 --passes"
+    ),
+    "one pass is over files or standard input; what lies in memory can be read again, so leave passes out": (
+        "单遍训练用于文件或标准输入；内存中的数据可以反复读取，请去掉 passes"
+    ),
+    "passes can only be 1, which learns from each row as it comes; for more of them set epochs": (
+        "passes 只能为 1，即每行到来时学习一次；需要更多遍请设置 epochs"
+    ),
+    "one pass takes its steps on single rows or mini-batches, without a schedule, epochs, holdout-by, a "
+    "query, columns of text, a cluster or a network; leave those out, or leave passes out and name a file": (
+        "单遍训练按单行或小批次步进，不用学习率计划、epochs、holdout-by、查询、文本列、集群或神经网络；"
+        "请去掉它们，或去掉 passes 并指定文件"
+    ),
+    "one pass steps on each row but once, which no penalty need keep from being learned by heart": (
+        "单遍训练对每行只步进一次，无需惩罚项来防止死记硬背"
+    ),
+    "diverged within the first {rows} at every rate from {rate} down": "从 {rate} 起的每个学习率都在前 {rows} 内发散",
+    "converged after {work}: the loss on rows kept aside has not fallen for {looks}; the weights of its "
+    "lowest are kept": "在{work}之后收敛：留出行上的损失连续{looks}没有下降；保留损失最低时的权重",
+    "{rows}, {updates}": "{rows}，{updates}",
+    "one pass over {work}; a single pass proves no gap": "单遍训练：{work}；单遍无法证明差距",
+    "the lowest loss of {rates} rates run side by side on rows that they had not stepped on yet, the worse half "
+    "dropped now and then": "{rates} 个学习率并排运行，在尚未步进过的行上损失最低；其间不时淘汰较差的一半",
     "{name} must be a size such as 800MB, 1GB or 2GiB, but is {written}": (
         "{name} 必须是大小，例如 800MB、1GB 或 2GiB，现在是 {written}"
     ),

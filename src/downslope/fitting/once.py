@@ -1,0 +1,108 @@
+"""Rows that are seen once: standard input, or files of which nothing is kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from downslope.data.blocks import Examples
+from downslope.data.features import Prepared
+from downslope.data.large.once import KEPT_ROWS, Once
+from downslope.errors import OptionError
+from downslope.fitting.large import PROGRAMS, check_least, memory_of
+from downslope.fitting.ready import Ready, Tell
+from downslope.records import Spec, StepRecord
+from downslope.records.figures import count, figure
+from downslope.training import Training
+from downslope.training.checkpoint import Keeper
+from downslope.training.logbook import Watch
+from downslope.training.once import Chunk, learn_once
+from downslope.types import JsonValue
+from downslope.words import say
+
+KEPT_SHARE = 16
+"""Each of the two samples that are kept takes one of so many parts of the memory, at most."""
+
+
+@dataclass(frozen=True)
+class ReadyOnce:
+    """A table on its way.
+
+    chunks: training and held-out rows, the head first. examples: the training rows of the head. outputs: k of the
+    model. most_kept: rows of each part to judge by. seconds: until here. tell: called with what goes on.
+    """
+
+    spec: Spec
+    once: Once
+    chunks: Iterator[Chunk]
+    examples: Examples
+    outputs: int
+    most_kept: int
+    seconds: float
+    tell: Tell | None
+
+
+def make_ready_once(source: object, spec: Spec, tell: Tell | None = None) -> ReadyOnce:
+    """Read and plan the first rows of a source; raises InputError for what the caller can mend."""
+    began = time.perf_counter()
+    given = spec.source or source
+    if not spec.target:
+        message = say("no target was named; say which column to predict with --target")
+        raise OptionError(message)
+    if not isinstance(given, str | Path):
+        message = say(
+            "one pass is over files or standard input; what lies in memory can be read again, so leave passes out"
+        )
+        raise OptionError(message)
+    if tell is not None:
+        tell("waiting for the first rows", None)
+    memory = memory_of(spec)
+    check_least(memory)
+    once = Once.begin(str(given), spec, memory - PROGRAMS)
+    chunks = once.chunks()
+    head = next(chunks)
+    assert head[0] is not None  # a plan without training rows would have been refused
+    planned = once.planned
+    outputs = len(planned.classes) if len(planned.classes) > 2 or planned.loss == "softmax" else 1
+    most = min(max((memory - PROGRAMS) // KEPT_SHARE // planned.layout.held_bytes, 256), KEPT_ROWS)
+    return ReadyOnce(spec, once, chain([head], chunks), head[0], outputs, most, time.perf_counter() - began, tell)
+
+
+def look_line(step: StepRecord) -> str:
+    """Return a look, in whose record the rows so far stand for the passes, as one line."""
+    held = f", held out {figure(step.holdout, 5)}" if math.isfinite(step.holdout) else ""
+    return (
+        f"{count(round(step.passes))} rows, loss {figure(step.objective, 5)}{held}, rate {figure(step.learning_rate)}"
+    )
+
+
+def learn(ready: ReadyOnce, watch: Watch | None, keeper: Keeper) -> tuple[Ready, Training, dict[str, JsonValue]]:
+    """Return the rows kept to judge by, made ready; the training on all rows; and what is noted of the pass."""
+    once = ready.once
+
+    def looked(step: StepRecord) -> None:
+        if watch is not None:
+            watch(replace(step, passes=math.nan))
+        if ready.tell is not None:
+            ready.tell(look_line(step), None)
+
+    passed = learn_once(ready.chunks, ready.spec, once.planned.loss, ready.outputs, keeper, looked, ready.most_kept)
+    summary = once.summary(passed.trained, passed.held)
+    prepared = Prepared(
+        passed.train, passed.holdout, once.planned.plan, summary, once.planned.classes, once.planned.loss,
+        np.empty(0, np.intp),
+    )  # fmt: skip
+    noted: dict[str, JsonValue] = {
+        "rows": once.rows, "planned_by_rows": once.head.rows, "judged_on_rows": passed.train.rows,
+        "judged_on_held_out_rows": 0 if passed.holdout is None else passed.holdout.rows, "bad_files": list(once.bad),
+    }  # fmt: skip
+    if once.bad and ready.tell is not None:
+        told = say("{bad} left out, because they are damaged", bad=say("{count} files", count=count(len(once.bad))))
+        ready.tell(str(told), None)
+    return Ready(ready.spec, prepared, passed.train, ready.outputs, ready.seconds), passed.training, noted

@@ -1,0 +1,54 @@
+"""``--memory`` is a promise: what is resident stays below it, whatever the method and however large the table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ALLOWED = 525_000_000
+"""Bytes, hardly more than the least that is accepted."""
+ROWS = 1_500_000
+FITS = """
+import json, sys
+import downslope as ds
+reached = {}
+for name, settings in json.loads(sys.argv[3]).items():
+    run = ds.fit(sys.argv[1], "y", runs=None, memory=sys.argv[4], cache=sys.argv[2], **settings)
+    assert "streamed" in run.environment or "one_pass" in run.environment
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    reached[name] = int(status["VmHWM"].split()[0]) * 1024
+print(json.dumps(reached))
+"""
+METHODS = {
+    "one pass": {"passes": 1, "patience": 1000},
+    "scaled": {},
+    "full-batch": {"method": "full-batch", "epochs": 3},
+    "mini-batch": {"method": "mini-batch", "batch_size": 256, "epochs": 1},
+    "stochastic": {"method": "stochastic", "learning_rate": 1e-3, "epochs": 1},
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+def test_what_is_resident_stays_below_the_memory_that_is_allowed(tmp_path: Path) -> None:
+    drawn = np.random.default_rng(0)
+    numbers = drawn.normal(size=(ROWS, 10))
+    columns = {f"x{index}": numbers[:, index] for index in range(10)}
+    names = np.array([f"level {index}" for index in range(50)])
+    target = numbers.sum(axis=1) + drawn.logistic(size=ROWS) > 0
+    table = pa.table(columns | {"c": names[drawn.integers(0, 50, ROWS)], "y": target})
+    pq.write_table(table, tmp_path / "table.parquet", compression="none", row_group_size=100_000)
+    assert table.nbytes > 0.25 * ALLOWED
+    given = [str(tmp_path / "table.parquet"), str(tmp_path / "cache"), json.dumps(METHODS), str(ALLOWED)]
+    ended = subprocess.run([sys.executable, "-c", FITS, *given], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    reached = json.loads(ended.stdout)
+    assert set(reached) == set(METHODS)
+    for name, peak in reached.items():
+        assert peak < ALLOWED, f"{name}: {peak / 1e6:.0f} MB"
