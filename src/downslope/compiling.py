@@ -28,6 +28,7 @@ SOURCES = (
     "compiling.py",
     "data/text/grams.py",
     "data/text/hashing.py",
+    "data/text/parsing.py",
     "data/text/rows.py",
     "engines/arguments.py",
     "engines/dummies.py",

@@ -57,9 +57,17 @@ def need_source_and_target(command: str, source: str, target: str, asked: dict[s
     if not source and not asked.get("sql"):
         message = f"{command} needs something to learn from: a file, glob or folder, or --sql QUERY"
         raise OptionError(message)
-    if not target and not Path(source).is_dir():
+    if not target and not Path(source).is_dir() and not _labelled(source):
         message = f"{command} needs the column to predict: --target COLUMN"
         raise OptionError(message)
+
+
+def _labelled(source: str) -> bool:
+    """Return whether each row of a source begins with its label."""
+    from downslope.data.files import format_of
+    from downslope.data.text.entries import FORMATS
+
+    return format_of(Path(source))[0] in FORMATS
 
 
 def print_json(value: JsonValue) -> None:

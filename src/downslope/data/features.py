@@ -25,10 +25,11 @@ from downslope.data.table import Table
 from downslope.data.target import Target, check_weights, target_of, weights_of
 from downslope.data.text.features import weighed
 from downslope.errors import ColumnError, TargetError
+from downslope.records.figures import plural
 from downslope.records.run import ColumnSummary, DataSummary
 from downslope.records.spec import Spec
 from downslope.types import Vector
-from downslope.words import NOTHING, joined, say
+from downslope.words import NOTHING, Sentence, joined, say
 
 __all__ = ["CategoryFeature", "LeftOut", "NumberFeature", "Plan", "Prepared", "prepare"]
 
@@ -167,6 +168,13 @@ def _examples(
     )
 
 
+def _treatment(fitted: Fitted, table: Table, *, standardize: bool) -> Sentence:
+    told = treatment_of(fitted, standardize=standardize)
+    if fitted.kind != "sparse" or table.entries is None or not table.entries.bad:
+        return told
+    return say("{treatment}; {lines} left out", treatment=told, lines=plural(table.entries.bad, "malformed line"))
+
+
 def _summary(
     table: Table, spec: Spec, goal: Target, parts: Split, names: Sequence[str], fitted: Sequence[Fitted]
 ) -> DataSummary:
@@ -175,7 +183,7 @@ def _summary(
     named = [*names] if table.entries is None else [*names, ENTRIES]
     columns = tuple(
         ColumnSummary(
-            name, each.kind, treatment_of(each, standardize=spec.standardize),
+            name, each.kind, _treatment(each, table, standardize=spec.standardize),
             each.features if each.left_out is None else 0, each.missing,
         )
         for name, each in zip(named, fitted, strict=True)

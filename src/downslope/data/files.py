@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from downslope.data.arrow import arrow
 from downslope.data.database import connection, literal, selected, sentence
 from downslope.data.parquet import read_plain, schema_of
+from downslope.data.text.entries import SVMLIGHT, VOWPAL_WABBIT
 from downslope.errors import ColumnError, SourceError, nearest
 from downslope.words import Sentence, say
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMATS = {
     ".csv": "CSV", ".tsv": "TSV", ".txt": "CSV", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
+    ".svm": SVMLIGHT, ".svmlight": SVMLIGHT, ".libsvm": SVMLIGHT, ".vw": VOWPAL_WABBIT,
     ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow",
 }  # fmt: skip
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from downslope.data.database import connection, query, selected, sentence
-from downslope.data.files import check_drop, read_files
+from downslope.data.files import check_drop, format_of, formats_of, read_files
 from downslope.data.objects import arrow_table, is_loaded, plain
 from downslope.data.table import Table, as_table
+from downslope.data.text.entries import FORMATS, LABEL
+from downslope.data.text.lines import read_lines
 from downslope.errors import OptionError, SourceError
 from downslope.words import say
 
 __all__ = ["Table", "read"]
 
 
-def read(source: object, *, sql: str | None = None, where: str | None = None, drop: Sequence[str] = ()) -> Table:
+def read(
+    source: object, *, sql: str | None = None, where: str | None = None, drop: Sequence[str] = (),
+    skip_bad_lines: bool = False,
+) -> Table:  # fmt: skip
     """Read a table into memory.
 
     source: a path, glob or folder (csv, tsv, txt, json, ndjson, parquet, arrow, feather; also gz and zst),
     or a NumPy array, a pandas or Polars frame, Arrow data, a DuckDB relation, a dict of columns, a
     ``scipy.sparse`` matrix. sql: a query, instead of a source. where: an SQL condition on the rows to keep.
-    drop: columns to leave out. Raises SourceError or ColumnError, each one sentence.
+    svm, svmlight, libsvm and vw files are read, too. drop: columns to leave out. skip_bad_lines: leave malformed lines
+    of those out. Raises SourceError or ColumnError, each one sentence.
     """
     if sql is not None:
         return _read_query(source, sql, where, drop)
@@ -36,6 +44,10 @@ def read(source: object, *, sql: str | None = None, where: str | None = None, dr
     if is_loaded(source):
         return _read_object(source, where, drop)
     name = os.fspath(cast("os.PathLike[str]", source))
+    if format_of(Path(name))[0] in FORMATS or Path(name).is_dir():
+        paths, only = formats_of(name)
+        if only in FORMATS:
+            return _read_entries(paths, only, name, where, drop, skip_bad_lines)
     return as_table(plain(read_files(name, where=where, drop=drop)), name)
 
 
@@ -58,6 +70,17 @@ def _read_object(source: object, where: str | None, drop: Sequence[str]) -> Tabl
         return as_table(kept, words)
     as_table(table, words)
     return as_table(plain(_run(connection().from_arrow(table), names, words, where, drop)), words)
+
+
+def _read_entries(
+    paths: Sequence[Path], only: str, source: str, where: str | None, drop: Sequence[str], skip_bad_lines: bool
+) -> Table:
+    if where is not None:
+        message = say("--where asks about columns, and {source} has none but its label; leave it out", source=source)
+        raise OptionError(message)
+    check_drop([LABEL], drop, source)
+    labels, entries = read_lines(paths, only, [format_of(each)[1] for each in paths], skip_bad=skip_bad_lines)
+    return replace(as_table(labels, source), entries=entries)
 
 
 def _run(relation: Any, names: Sequence[str], words: str, where: str | None, drop: Sequence[str]) -> Any:

@@ -12,7 +12,9 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.data.features import Prepared, prepare
+from downslope.data.files import format_of
 from downslope.data.sources import read
+from downslope.data.text.entries import FORMATS, LABEL
 from downslope.errors import OptionError, nearest
 from downslope.records import Spec
 from downslope.types import JsonValue
@@ -51,7 +53,16 @@ def spec_of(source: object, target: str | None, spec: Spec | None, settings: Map
         named["target"] = target
     if isinstance(source, str | Path):
         named["source"] = str(source)
-    return replace(spec or Spec(), **named)
+    return with_label(replace(spec or Spec(), **named))
+
+
+def with_label(spec: Spec) -> Spec:
+    """Return a spec whose target is the label, where none was named and each row of the source begins with one."""
+    labelled = spec.target == "" and spec.source != "" and format_of(Path(spec.source))[0] in FORMATS
+    if labelled and spec.cluster is not None:
+        message = say("text is learned from on one machine, in memory; leave --cluster out")
+        raise OptionError(message)
+    return replace(spec, target=LABEL) if labelled else spec
 
 
 def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
@@ -60,7 +71,10 @@ def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
     if not spec.target:
         message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)
-    table = read(None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop)
+    table = read(
+        None if spec.sql else (spec.source or source), sql=spec.sql, where=spec.where, drop=spec.drop,
+        skip_bad_lines=spec.skip_bad_lines,
+    )  # fmt: skip
     prepared = prepare(table, spec)
     seconds = time.perf_counter() - began
     if tell is not None:

@@ -313,6 +313,10 @@ class Spec:
                 say("text is learned from by linear models, but the model is {model}; leave one out", model=self.model),
                 bool(self.text) and self.model not in ("auto", "linear"),
             ),
+            (
+                say("text is learned from on one machine, in memory; leave --cluster out"),
+                bool(self.text) and self.cluster is not None,
+            ),
             (say("the target cannot also be a text to learn from"), self.target != "" and self.target in self.text),
             (say("grams needs at least one kind of n-grams"), not self.grams),
             (say("the target cannot also be dropped"), self.target != "" and self.target in self.drop),

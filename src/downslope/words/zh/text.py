@@ -37,4 +37,30 @@ TEXT = {
     "the target cannot also be a text to learn from": "目标列不能同时作为要学习的文本",
     "text and sparse rows are held in memory, and {memory} are too few for {source}; raise --memory or learn from "
     "fewer files": "文本和稀疏的行要放在内存里，而 {memory} 装不下{source}；请调高 --memory，或用较少的文件学习",
+    "text is learned from on one machine, in memory; leave --cluster out": (
+        "文本只能在一台机器的内存里学习；请去掉 --cluster"
+    ),
+    "{source} holds no row; give a file with examples": "{source}中没有任何行；请给出带有样本的文件",
+    "{path} cannot be read whole: it is truncated, damaged or not compressed at all": (
+        "{path} 无法完整读取：它被截断、已损坏，或根本没有压缩"
+    ),
+    "{path}, line {line}: {wrong}: {text}; mend it, or leave such lines out with --skip-bad-lines": (
+        "{path} 第 {line} 行：{wrong}：{text}；请改正，或用 --skip-bad-lines 略过这样的行"
+    ),
+    "it does not begin with a label, which is a number": "开头不是标签（一个数）",
+    "an entry is not index:value": "有一项不是“编号:值”",
+    "an index is above 2147483647": "有一个编号大于 2147483647",
+    "a value is not a number": "有一个值不是数",
+    "an index stands twice": "有一个编号出现了两次",
+    "no bar | stands before the features": "特征前面没有竖线 |",
+    "before the bar stands something else than a label, an importance and a tag": (
+        "竖线前面有标签、重要度和标记以外的东西"
+    ),
+    "an importance is negative": "重要度是负数",
+    "a feature has no name": "有一个特征没有名称",
+    "--where asks about columns, and {source} has none but its label; leave it out": (
+        "--where 针对的是列，而{source}中除了标签没有别的列；请去掉它"
+    ),
+    "{treatment}; {lines} left out": "{treatment}；略过 {lines}",
+    "{count} malformed line": "{count} 行格式错误的数据",
 }

@@ -1,0 +1,312 @@
+"""Read lines of svmlight and of Vowpal Wabbit text: compiled loops over the bytes, some lines to each thread.
+
+svmlight (Joachims 1999): ``label [qid:n] index:value index:value ... # comment``. Vowpal Wabbit: ``[label [importance]]
+[tag]|space[:value] name[:value] ... |space ...``, a value left out being 1. A name is hashed with the hash of its
+namespace as the seed, and a name of digits is its number added to that hash: the index that Vowpal Wabbit itself
+gives it, before the bits above ``-b`` are cut off.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.compiling import inlined, kernel
+from downslope.data.text.hashing import Bytes, murmur
+from downslope.types import Codes, Offsets, Vector
+
+ROW, SKIPPED = 0, 1
+NO_LABEL, NO_ENTRY, NO_INDEX, NO_VALUE, TWICE, NO_BAR, NO_HEAD, NO_IMPORTANCE, NO_NAME = range(2, 11)
+"""What is wrong with a line."""
+TAB, NEWLINE, RETURN, BLANK, HASH, PLUS, MINUS, DOT, COLON, BAR, QUOTE = 9, 10, 13, 32, 35, 43, 45, 46, 58, 124, 39
+ZERO, NINE = 48, 57
+MOST_DIGITS = 10**17
+"""A mantissa from which on further digits are left out: float64 has fewer."""
+EXACT_TENS = 22
+"""Powers of ten that float64 holds exactly."""
+HIGHEST_INDEX = 2**31 - 1
+
+
+class Lines(NamedTuple):
+    """What some lines hold, row after row.
+
+    labels, importance: (lines,) of each row, NaN where there is no label. starts: (lines + 1,). ids, values: (entries,)
+    of each entry, and origins where its name begins. status: (lines,) ROW, SKIPPED, or what is wrong.
+    """
+
+    labels: Vector
+    importance: Vector
+    starts: Offsets
+    ids: Codes
+    values: Vector
+    origins: Offsets
+    status: NDArray[np.uint8]
+
+
+@inlined
+def is_blank(letter: int) -> bool:
+    """Return whether a byte parts words within a line."""
+    return letter in (BLANK, TAB, RETURN)
+
+
+@kernel
+def after_blanks(text: Bytes, place: int, end: int) -> int:
+    """Return the first place that is not blank."""
+    while place < end and is_blank(text[place]):
+        place += 1
+    return place
+
+
+@kernel
+def read_digits(text: Bytes, place: int, end: int, mantissa: int) -> tuple[int, int, int, int]:
+    """Read digits behind a mantissa; return the mantissa, how many it took and left out, and the place behind them."""
+    taken, left_out = 0, 0
+    while place < end and ZERO <= text[place] <= NINE:
+        if mantissa < MOST_DIGITS:
+            mantissa = 10 * mantissa + (int(text[place]) - ZERO)
+            taken += 1
+        else:
+            left_out += 1
+        place += 1
+    return mantissa, taken, left_out, place
+
+
+@kernel
+def read_sign(text: Bytes, place: int, end: int) -> tuple[bool, int]:
+    """Return whether a minus stands at a place, and the place behind a sign."""
+    if place < end and text[place] in (PLUS, MINUS):
+        return text[place] == MINUS, place + 1
+    return False, place
+
+
+@kernel
+def read_exponent(text: Bytes, place: int, end: int) -> tuple[int, int]:
+    """Read what stands behind an e; return the exponent and the place behind it, or -1 where there is no number."""
+    minus, place = read_sign(text, place, end)
+    exponent, taken, _, place = read_digits(text, place, end, 0)
+    if taken == 0:
+        return 0, -1
+    exponent = min(exponent, 10_000)
+    return (-exponent if minus else exponent), place
+
+
+@kernel
+def read_number(text: Bytes, place: int, end: int) -> tuple[float, int]:
+    """Read a decimal number; return it and the place behind it, or -1 where there is none.
+
+    Right to the last bit up to 15 digits and exponents up to 22, beyond that within a few units of the last place.
+    """
+    minus, place = read_sign(text, place, end)
+    mantissa, whole, exponent, place = read_digits(text, place, end, 0)
+    if place < end and text[place] == DOT:
+        mantissa, taken, _, place = read_digits(text, place + 1, end, mantissa)
+        whole += taken
+        exponent -= taken
+    if whole == 0:
+        return 0.0, -1
+    if place < end and text[place] in (69, 101):
+        tens, place = read_exponent(text, place + 1, end)
+        if place < 0:
+            return 0.0, -1
+        exponent += tens
+    value = float(mantissa)
+    if exponent < 0:
+        value = value / 10.0**-exponent if exponent >= -300 else value / 1e300 / 10.0 ** (-exponent - 300)
+    elif exponent > 0:
+        value *= 10.0**exponent
+    return (-value if minus else value), (place if np.isfinite(value) else -1)
+
+
+@kernel
+def word_end(text: Bytes, place: int, end: int) -> int:
+    """Return where the word at a place ends."""
+    while place < end and not is_blank(text[place]):
+        place += 1
+    return place
+
+
+@kernel
+def read_entry(text: Bytes, place: int, end: int) -> tuple[int, float, int]:
+    """Read ``index:value``; return both and 0, or what is wrong."""
+    index, taken, left_out, place = read_digits(text, place, end, 0)
+    if taken == 0 or place >= end or text[place] != COLON:
+        return 0, 0.0, NO_ENTRY
+    if left_out or index > HIGHEST_INDEX:
+        return 0, 0.0, NO_INDEX
+    value, place = read_number(text, place + 1, end)
+    return index, value, (0 if place == end else NO_VALUE)
+
+
+@kernel
+def is_query(text: Bytes, place: int, end: int) -> bool:
+    """Return whether a word begins with ``qid:``."""
+    return end - place > 4 and text[place] == 113 and text[place + 1] == 105 and text[place + 2] == 100
+
+
+@kernel
+def read_svmlight_line(text: Bytes, place: int, end: int, out: Lines, row: int, filled: int) -> tuple[int, int]:
+    """Read one line behind its blanks; return what is wrong, or 0, and how many entries there are now."""
+    first, highest = filled, -1
+    stop = word_end(text, place, end)
+    out.labels[row], place = read_number(text, place, stop)
+    out.importance[row] = 1.0
+    if place != stop:
+        return NO_LABEL, first
+    place = after_blanks(text, place, end)
+    while place < end:
+        stop = word_end(text, place, end)
+        if not is_query(text, place, stop):
+            index, value, wrong = read_entry(text, place, stop)
+            if wrong:
+                return wrong, first
+            if index <= highest and (out.ids[first:filled] == index).any():
+                return TWICE, first
+            highest = max(highest, index)
+            out.ids[filled], out.values[filled] = index, value
+            filled += 1
+        place = after_blanks(text, stop, end)
+    return 0, filled
+
+
+@kernel
+def content_end(text: Bytes, place: int, end: int) -> int:
+    """Return where the comment of a line begins, or the line ends."""
+    while place < end and text[place] != HASH:
+        place += 1
+    return place
+
+
+@kernel
+def read_svmlight(text: Bytes, ends: Offsets, first: int, last: int, out: Lines) -> int:
+    """Read the lines first .. last of a file, which end at ``ends``; return how many rows they hold."""
+    row, filled = 0, 0
+    for line in range(first, last):
+        begin = ends[line - 1] + 1 if line > 0 else 0
+        end = content_end(text, begin, ends[line])
+        place = after_blanks(text, begin, end)
+        out.status[line - first] = SKIPPED
+        if place < end:
+            wrong, filled = read_svmlight_line(text, place, end, out, row, filled)
+            out.status[line - first] = wrong
+            if not wrong:
+                row += 1
+                out.starts[row] = filled
+    return row
+
+
+@kernel
+def hash_name(text: Bytes, begin: int, end: int, seed: np.uint64) -> np.uint64:
+    """Return the hash of a name: of digits alone, their number plus the seed."""
+    number = np.uint64(0)
+    for place in range(begin, end):
+        if not ZERO <= text[place] <= NINE:
+            return np.uint64(murmur(text, begin, end, seed))
+        number = np.uint64(10) * number + (np.uint64(text[place]) - np.uint64(ZERO))
+    return (number + seed) & np.uint64(0xFFFFFFFF)
+
+
+@kernel
+def name_end(text: Bytes, place: int, end: int) -> int:
+    """Return where the name at a place ends: at a blank, a colon or a bar."""
+    while place < end and not is_blank(text[place]) and text[place] not in (COLON, BAR):
+        place += 1
+    return place
+
+
+@kernel
+def read_value(text: Bytes, place: int, end: int) -> tuple[float, int]:
+    """Read ``:value`` behind a name, 1 where there is none; return it and the place behind it, or -1."""
+    if place >= end or text[place] != COLON:
+        return 1.0, place
+    value, place = read_number(text, place + 1, end)
+    if place >= 0 and place < end and not is_blank(text[place]) and text[place] != BAR:
+        return 0.0, -1
+    return value, place
+
+
+@kernel
+def read_head(text: Bytes, place: int, bar: int, out: Lines, row: int) -> int:
+    """Read what stands before the first bar: label, importance and tag; return what is wrong, or 0."""
+    out.labels[row], out.importance[row] = np.nan, 1.0
+    numbers = 0
+    while place < bar:
+        stop = word_end(text, place, bar)
+        value, after = read_number(text, place, stop)
+        is_number = after == stop and stop < bar
+        is_tag = text[place] == QUOTE or stop == bar
+        if not is_number and not is_tag:
+            return NO_HEAD
+        if is_number:
+            numbers += 1
+            if numbers == 1:
+                out.labels[row] = value
+            elif numbers > 2:
+                return NO_HEAD
+            elif value < 0:
+                return NO_IMPORTANCE
+            else:
+                out.importance[row] = value
+        place = after_blanks(text, stop, bar)
+    return 0
+
+
+@kernel
+def read_space(text: Bytes, place: int, end: int, base: int, out: Lines, filled: int) -> tuple[int, int, int]:
+    """Read one namespace behind its bar; return what is wrong, the place behind it, and how many entries there are."""
+    stop = name_end(text, place, end)
+    seed = hash_name(text, place, stop, np.uint64(0))
+    factor, place = read_value(text, stop, end)
+    if place < 0:
+        return NO_VALUE, end, filled
+    place = after_blanks(text, place, end)
+    while place < end and text[place] != BAR:
+        stop = name_end(text, place, end)
+        if stop == place:
+            return NO_NAME, end, filled
+        hashed = hash_name(text, place, stop, seed)
+        origin = place
+        value, place = read_value(text, stop, end)
+        if place < 0:
+            return NO_VALUE, end, filled
+        if value * factor != 0:
+            out.ids[filled], out.values[filled] = np.int32(np.uint32(hashed)), value * factor
+            out.origins[filled] = base + origin
+            filled += 1
+        place = after_blanks(text, place, end)
+    return 0, place, filled
+
+
+@kernel
+def read_vw_line(text: Bytes, place: int, end: int, base: int, out: Lines, row: int, filled: int) -> tuple[int, int]:
+    """Read one line behind its blanks; return what is wrong, or 0, and how many entries there are now."""
+    first, bar = filled, place
+    while bar < end and text[bar] != BAR:
+        bar += 1
+    if bar == end:
+        return NO_BAR, first
+    wrong = read_head(text, place, bar, out, row)
+    while bar < end and not wrong:
+        wrong, bar, filled = read_space(text, bar + 1, end, base, out, filled)
+    return wrong, (first if wrong else filled)
+
+
+@kernel
+def read_vw(text: Bytes, ends: Offsets, first: int, last: int, base: int, out: Lines) -> int:
+    """Read the lines first .. last of a file, which end at ``ends``; return how many rows they hold.
+
+    base: added to where names begin. Names of one row that share an index are one entry each.
+    """
+    row, filled = 0, 0
+    for line in range(first, last):
+        begin = ends[line - 1] + 1 if line > 0 else 0
+        place = after_blanks(text, begin, ends[line])
+        out.status[line - first] = SKIPPED
+        if place < ends[line]:
+            wrong, filled = read_vw_line(text, place, ends[line], base, out, row, filled)
+            out.status[line - first] = wrong
+            if not wrong:
+                row += 1
+                out.starts[row] = filled
+    return row
