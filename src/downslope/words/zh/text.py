@@ -48,7 +48,7 @@ TEXT = {
         "{path} 第 {line} 行：{wrong}：{text}；请改正，或用 --skip-bad-lines 略过这样的行"
     ),
     "it does not begin with a label, which is a number": "开头不是标签（一个数）",
-    "an entry is not index:value": "有一项不是“编号:值”",
+    "an entry is not index:value": "有一项不是 index:value",
     "an index is above 2147483647": "有一个编号大于 2147483647",
     "a value is not a number": "有一个值不是数",
     "an index stands twice": "有一个编号出现了两次",
