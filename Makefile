@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo front test check bench picture pictures browser clean
+.PHONY: help demo front test check bench picture pictures browser drill clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contrac
 
 bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RESULTS.md and the README table
 	$(BIN)/python -m benchmarks --readme
+
+drill: $(VENV)/.installed-dev  ## break runs on a cluster 50 times: workers, driver, disk, network (root cuts it); some 20 minutes
+	$(BIN)/python -m benchmarks.drill
 
 picture: $(VENV)/.installed  ## run the demo in a terminal and draw it as docs/demo.svg
 	$(BIN)/python tools/terminal_picture.py docs/demo.svg fit examples/flights.parquet --target late

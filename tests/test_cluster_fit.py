@@ -16,11 +16,12 @@ import pyarrow.parquet as parquet
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.drill import descendants, is_worker
 from downslope import fit
 from downslope.errors import OptionError, SourceError
 from downslope.fitting import resume
 from downslope.models.linear import LinearModel
-from downslope.records import Run, Verdict
+from downslope.records import Run, StepRecord, Verdict
 from downslope.store import list_unfinished
 
 FILES, ROWS = 5, 1500
@@ -102,6 +103,33 @@ def test_a_driver_that_is_killed_is_taken_up_by_other_workers(ray_here: str, par
     assert ended.environment["cluster"]["workers"] == 3
     assert ended.passes == whole.passes
     assert np.array_equal(weights(ended), weights(whole))
+
+
+def test_a_small_drill_loses_no_row_and_changes_no_bit(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    """Kill a worker while they encode, and at two steps; the large drill is ``make drill``."""
+    settings: dict[str, Any] = {"method": "full-batch", "tolerance": 0.0, "epochs": 40}
+    whole = fit_here(parts, tmp_path, **settings)
+    killed: list[int] = []
+
+    def kill() -> None:
+        victims = [each for each in descendants([os.getpid()]) if is_worker(each) and each not in killed]
+        if victims:
+            os.kill(victims[len(killed) % len(victims)], signal.SIGKILL)
+            killed.append(victims[len(killed) % len(victims)])
+
+    def tell(event: str, what: object) -> None:
+        if event.startswith("encoding on"):
+            kill()
+
+    def watch(step: StepRecord) -> None:
+        if step.update in (7, 20):
+            kill()
+
+    broken = fit_here(parts, tmp_path / "fresh", watch=watch, tell=tell, **settings)
+    assert len(killed) == 3
+    assert broken.environment["cluster"]["lost"]
+    assert (broken.data.train_rows, broken.data.holdout_rows) == (whole.data.train_rows, whole.data.holdout_rows)
+    assert np.array_equal(weights(broken), weights(whole))
 
 
 def test_mini_batches_in_rounds_come_near_one_machine(ray_here: str, parts: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Set where the caller has not: no reports of use leave the machine."""
+STARTS = 3
+"""Times that a Ray of this machine's own is started: on a busy machine its parts wait too short for one another."""
 KNOCK_SECONDS = 10.0
 """To wait for an answer from an address."""
 
@@ -49,10 +51,14 @@ def join(address: str, workers: int) -> bool:
     elif address != "auto":
         _knock(address)
         options["address"] = address
-    try:
-        ray().init(**options)
-    except (ray().exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
-        raise ClusterError(_not_joined(address, own, error)) from None
+    for left in reversed(range(STARTS if own else 1)):
+        try:
+            ray().init(**options)
+            break
+        except Exception as error:  # Ray raises that very class where a node does not start in time
+            ray().shutdown()
+            if not left:
+                raise ClusterError(_not_joined(address, own, error)) from None
     return True
 
 
