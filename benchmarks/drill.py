@@ -40,6 +40,8 @@ SILENCE = 8.0
 """Seconds after which a worker counts as hanging here."""
 PATIENCE = 300.0
 """Most seconds for a run to end."""
+STARTS = 4
+"""Times that a node is started: on a busy machine its parts wait too short for one another."""
 PORT, CPUS = 26_379, 4
 NAMESPACES, ADDRESSES = ("downslope-a", "downslope-b"), ("10.77.13.1", "10.77.13.2")
 RAY_START = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block")
@@ -147,18 +149,19 @@ class Place:
             f"--metrics-export-port={base + 2}", f"--runtime-env-agent-port={base + 3}",
         )  # fmt: skip
         said = Path(tempfile.mkstemp(prefix="downslope-node-")[1])
-        with said.open("wb") as file:
-            node = subprocess.Popen(
-                [*inside, *RAY_START, f"--num-cpus={CPUS}", *ports, *words],
-                stdout=file, stderr=subprocess.STDOUT, env=os.environ | QUICK, start_new_session=True,
-            )  # fmt: skip
-        self.nodes.append(node)
-        ends = time.monotonic() + PATIENCE
-        while b"Ray runtime started" not in said.read_bytes():
-            if node.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(said.read_text())
-            time.sleep(0.2)
-        said.unlink()
+        for _ in range(STARTS):
+            with said.open("wb") as file:
+                node = subprocess.Popen(
+                    [*inside, *RAY_START, f"--num-cpus={CPUS}", *ports, *words], stdout=file, stderr=subprocess.STDOUT,
+                    env=os.environ | QUICK, start_new_session=True,
+                )  # fmt: skip
+            while node.poll() is None and b"Ray runtime started" not in said.read_bytes():
+                time.sleep(0.2)
+            if node.poll() is None:
+                self.nodes.append(node)
+                said.unlink()
+                return
+        raise RuntimeError(said.read_text())
 
     def workers(self) -> list[int]:
         """Return the processes of this Ray that are workers of a crew."""
