@@ -79,7 +79,7 @@ def test_a_session_goes_on_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("message", "why"),
     [
-        ({"room": "network"}, "the room network cannot be kept as a page: its engine draws as it goes"),
+        ({"room": "your-data"}, "the room your-data cannot be kept as a page: what it holds is a table of one's own"),
         ({"room": "nowhere"}, "there is no room called"),
         ({"room": ["x"]}, "there is no room called"),
         ({"room": "one-weight", "state": {"rate": -1}}, "rate must be"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.visit import Visit
+from tests.browser.visit import WIDE, Visit
 from tools import browser as tool
 
 SKIPPED = "no Chromium: the browser tests did not run"
@@ -59,6 +60,38 @@ def visit(chromium: Any, playground: tool.Playground) -> Iterator[Callable[..., 
         yield begin
         for page in pages:
             page.check()
+
+
+@pytest.fixture
+def offline(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Return what opens a file in a browser that has no network; it must ask for nothing, and nothing may go wrong."""
+    contexts: list[Any] = []
+    strange: list[str] = []
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            strange.append(request.url)
+
+    def told(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            strange.append(message.text)
+
+    def open_page(path: Path, **options: Any) -> Any:
+        given = {"viewport": WIDE, "locale": "en-US", "color_scheme": "light", **options}
+        context = chromium.new_context(offline=True, **given)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", asked)
+        page.on("pageerror", lambda error: strange.append(str(error)))  # pyright: ignore[reportUnknownLambdaType]
+        page.on("console", told)
+        page.goto(path.as_uri())
+        page.locator("main h1, main h2").first.wait_for()
+        return page
+
+    yield open_page
+    for each in contexts:
+        each.close()
+    assert not strange
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import downslope as ds
 from tests.browser.test_every_room import LATIN_WORDS, NAMES, WIDER
 from tests.browser.test_keyboard import FOCUSED, REACHABLE
-from tests.browser.visit import PHONE, WIDE, axe
+from tests.browser.visit import PHONE, axe
 from tools import front_end
 
 Read = Callable[..., Any]
@@ -32,26 +33,9 @@ def report(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def read(chromium: Any, report: Path) -> Iterator[Read]:
-    """Return what opens the report, or another page, in a browser that has no network; it must ask for nothing."""
-    contexts, strange = [], []
-
-    def open_page(path: Path = report, **options: Any) -> Any:
-        given = {"viewport": WIDE, "locale": "en-US", "color_scheme": "light", **options}
-        context = chromium.new_context(offline=True, **given)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or strange.append(asked.url))
-        page.on("pageerror", lambda error: strange.append(str(error)))
-        page.on("console", lambda told: told.type in ("error", "warning") and strange.append(told.text))
-        page.goto(path.as_uri())
-        page.locator("main h1, main h2").first.wait_for()
-        return page
-
-    yield open_page
-    for each in contexts:
-        each.close()
-    assert not strange
+def read(offline: Callable[..., Any], report: Path) -> Read:
+    """Return what opens the report without a network."""
+    return partial(offline, report)
 
 
 def test_the_report_opens_from_disk_with_the_network_off(read: Read) -> None:

@@ -1,4 +1,4 @@
-"""Work that a page asks for beside what it plays: in a thread of its own, one for all pages at a time."""
+"""Work that a page asks for beside what it plays: in a thread of its own, one of a kind for all pages at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLD_EVERY = 0.2
 """Seconds between two accounts of how far it is."""
 WAIT = 0.2
 """Seconds between two looks whether work that waits for its turn is still wanted."""
-_TURN = threading.Lock()
+MAPS, REPLAYS = threading.Lock(), threading.Lock()
 """Held by the page whose work goes on: the work of many pages waits in line, and so takes no more than that of one."""
 
 
@@ -23,10 +23,14 @@ class Beside:
     """Takes pictures as they are made, and tells them, until it is stopped."""
 
     def __init__(
-        self, pictures: Iterator[Picture], tell: Callable[[Picture], None], fail: Callable[[Sentence], None]
+        self,
+        pictures: Iterator[Picture],
+        tell: Callable[[Picture], None],
+        fail: Callable[[Sentence], None],
+        turn: threading.Lock = MAPS,
     ) -> None:
-        """Begin; fail: takes the sentence of what went wrong."""
-        self._pictures, self._tell, self._fail = pictures, tell, fail
+        """Begin; fail: takes the sentence of what went wrong. turn: held by the work of this kind that goes on."""
+        self._pictures, self._tell, self._fail, self._turn = pictures, tell, fail, turn
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name="playground beside", daemon=True).start()
 
@@ -35,7 +39,7 @@ class Beside:
         self._stopped.set()
 
     def _run(self) -> None:
-        while not _TURN.acquire(timeout=WAIT):
+        while not self._turn.acquire(timeout=WAIT):
             if self._stopped.is_set():
                 return
         try:
@@ -46,7 +50,7 @@ class Beside:
             logging.getLogger("downslope.playground").exception("work beside a room failed")
             self._fail(say("this should not happen ({name}); please report it", name=type(error).__name__))
         finally:
-            _TURN.release()
+            self._turn.release()
 
     def _work(self) -> None:
         told = 0.0

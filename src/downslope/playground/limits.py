@@ -41,3 +41,9 @@ SWEEP_UPDATES = 5000
 """Updates of each training of a map of learning rates by batch sizes, at most."""
 SWEEP_SECONDS = 90.0
 """Longest that such a map is worked on."""
+REPLAY_FRAMES = 80
+"""Frames of a running room in a replay page, at most: with gaps that grow, more of them show little more."""
+REPLAY_BYTES = 6_000_000
+"""Size of such a page, so that it can be sent by mail; fewer frames of a large network fit in."""
+REPLAY_SECONDS = 60.0
+"""Longest that such a page is worked on."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from downslope.errors import DownslopeError, InputError, nearest
-from downslope.playground.beside import Beside
+from downslope.playground.beside import REPLAYS, Beside
 from downslope.playground.clock import Clock
 from downslope.playground.held import Held
 from downslope.playground.limits import SWEEP_UPDATES
@@ -41,6 +41,7 @@ class Session:
         self._clock: Clock | None = None
         self._kept_settings: Any = None
         self._beside: Beside | None = None
+        self._replayed: Beside | None = None
         self._held = Held()
         self._closed = False
         self._lock = threading.Lock()
@@ -63,6 +64,8 @@ class Session:
     def close(self) -> None:
         """Free all that the session holds; what comes after is not answered."""
         self._closed = True
+        if self._replayed is not None:
+            self._replayed.stop()
         self._leave()
         self._free()
 
@@ -215,8 +218,26 @@ class Session:
         from downslope.playground.replay import replay_page
 
         room, number = _named(content), cast("int", content["id"])
+        if room.begin is not None:
+            self._replay_of_a_run(room, content, number)
+            return
         name, whole = replay_page(room, content)
         self._pass_on("file", room.name, {"name": name, "what": "replay"}, number, [whole])
+
+    def _replay_of_a_run(self, room: Room, content: dict[str, JsonValue], number: int) -> None:
+        """Begin to make the page of a running room beside what is played; one that is not done yet ends."""
+        from downslope.playground.replay import Made, replay_of_a_run
+
+        def tell(made: Picture) -> None:
+            if isinstance(made, Made) and made.name:
+                self._pass_on("file", room.name, {"name": made.name, "what": "replay"}, number, [made.page])
+
+        if self._replayed is not None:
+            self._replayed.stop()
+        self._replayed = Beside(
+            replay_of_a_run(room, content), tell,
+            lambda sentence: self._tell_error(room.name, number, sentence), REPLAYS,
+        )  # fmt: skip
 
     def _close(self, content: dict[str, JsonValue]) -> None:
         del content

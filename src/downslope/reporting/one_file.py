@@ -59,10 +59,7 @@ def document(
     script, style = _as_script(module()), stylesheet().replace("</", "<\\/")
     held: dict[str, Any] = {
         "known": {**(known or {}), **({"language": language} if language else {})},
-        "answers": [
-            {"answer": dict(answer), "buffers": [base64.b64encode(each).decode() for each in buffers]}
-            for answer, buffers in answers
-        ],
+        "answers": [_held(*each) for each in answers],
     }
     whole = _PAGE.format(
         language=language or "en", generator=GENERATOR, version=version("downslope"), title=escape(title),
@@ -71,11 +68,20 @@ def document(
     return whole.encode("utf-8", "replace")
 
 
+def size_in_page(answer: Mapping[str, JsonValue], buffers: Sequence[bytes]) -> int:
+    """Return how many bytes an answer takes in a page."""
+    return len(_as_data(_held(answer, buffers)).encode())
+
+
 def title_of(content: Mapping[str, Any]) -> str:
     """Return what the page of a record is called."""
     source, target = str(content.get("source") or ""), str(content.get("target") or "")
     named = " → ".join(each for each in (source.replace("\\", "/").rpartition("/")[2], target) if each)
     return named or str(content.get("run") or "Downslope")
+
+
+def _held(answer: Mapping[str, JsonValue], buffers: Sequence[bytes]) -> dict[str, Any]:
+    return {"answer": dict(answer), "buffers": [base64.b64encode(each).decode() for each in buffers]}
 
 
 def _policy(script: str, style: str) -> str:

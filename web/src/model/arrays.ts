@@ -1,4 +1,4 @@
-import type { Answer } from "./model";
+import type { Answer, Described } from "./model";
 
 /** Numbers in rows: `data` holds them one row after another. */
 export interface Grid {
@@ -6,7 +6,23 @@ export interface Grid {
   shape: number[];
 }
 
-function numbers(dtype: string, view: DataView): Float32Array | Int32Array {
+const LEVELS = 65_535;
+
+/** The numbers of levels, little-endian; each part of the array has a range of its own. */
+function fromLevels(view: DataView, ranges: [number, number][]): Float32Array {
+  const found = new Float32Array(view.byteLength / 2);
+  const part = found.length / ranges.length;
+  ranges.forEach(([least, most], index) => {
+    for (let at = index * part; at < (index + 1) * part; at++) {
+      const level = view.getUint16(2 * at, true);
+      found[at] = level === LEVELS ? most : least + ((most - least) * level) / LEVELS;
+    }
+  });
+  return found;
+}
+
+function numbers({ dtype, ranges }: Described, view: DataView): Float32Array | Int32Array {
+  if (ranges) return fromLevels(view, ranges);
   const Kind = dtype === "int32" ? Int32Array : Float32Array;
   if (view.byteOffset % 4 === 0) return new Kind(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength / 4);
   const copy = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength).slice();
@@ -16,9 +32,10 @@ function numbers(dtype: string, view: DataView): Float32Array | Int32Array {
 /** The arrays of an answer by name; throws RangeError where a buffer does not hold what its shape says. */
 export function arraysOf(answer: Answer, buffers: DataView[]): Map<string, Grid> {
   const arrays = new Map<string, Grid>();
-  (answer.arrays ?? []).forEach(({ name, dtype, shape }, index) => {
+  (answer.arrays ?? []).forEach((described, index) => {
+    const { name, shape } = described;
     const view = buffers[index];
-    const data = view ? numbers(dtype, view) : new Float32Array();
+    const data = view ? numbers(described, view) : new Float32Array();
     if (data.length !== shape.reduce((product, side) => product * side, 1)) {
       throw new RangeError(`array ${name} does not fill its shape`);
     }

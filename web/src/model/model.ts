@@ -9,8 +9,10 @@ export interface Message {
 
 export interface Described {
   name: string;
-  dtype: "float32" | "int32";
+  dtype: "float32" | "int32" | "uint16";
   shape: number[];
+  /** Of levels from 0 to 65,535 (uint16): the numbers of the least and of the greatest, for each part of the array. */
+  ranges?: [number, number][];
   /** Left out, as it is the same as in the picture that the request has named. */
   held?: boolean;
 }

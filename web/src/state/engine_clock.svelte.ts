@@ -14,19 +14,28 @@ export class EngineClock {
   /** The furthest update so far: as far as one can scrub. */
   furthest = $state(0);
   playing = $state(false);
-  speed = $state(FIRST_SPEED);
+  speed: number = $state(FIRST_SPEED);
   /** Updates of one step. */
   stride = $state(1);
   /** Updates a second that the machine would take; null where not known yet. */
   possible = $state<number | null>(null);
+  /** The whole way is there already: it can be played once more from its end. */
+  whole = $state(false);
   private readonly ask: Ask;
 
-  constructor(ask: Ask) {
+  /** `speed`: updates a second to begin with; the nearest that there is to choose is taken. */
+  constructor(ask: Ask, speed: number = FIRST_SPEED) {
     this.ask = ask;
+    const far = (each: number) => Math.abs(Math.log(each / Math.max(speed, 1)));
+    this.speed = RUN_SPEEDS.reduce((best, each) => (far(each) < far(best) ? each : best));
   }
 
   get ended(): boolean {
     return this.last > 0 && this.at >= this.last;
+  }
+
+  get playable(): boolean {
+    return this.whole || !this.ended;
   }
 
   toggle(): void {
@@ -35,7 +44,7 @@ export class EngineClock {
   }
 
   play(): void {
-    if (this.ended) return;
+    if (!this.playable) return;
     this.playing = true;
     this.ask("play", { speed: this.speed });
   }
@@ -73,12 +82,13 @@ export class EngineClock {
   }
 
   /** Take what the engine says of its clock. */
-  take(told: { playing: boolean; update: number; last: number; possible: number | null }): void {
+  take(told: { playing: boolean; update: number; last: number; possible: number | null; furthest?: number }): void {
     this.playing = told.playing;
     this.at = told.update;
     this.last = told.last;
     this.possible = told.possible;
-    this.furthest = Math.max(this.furthest, told.update);
+    this.whole = told.furthest !== undefined;
+    this.furthest = Math.max(this.furthest, told.update, told.furthest ?? 0);
   }
 
   /** Stand where a frame stands. */

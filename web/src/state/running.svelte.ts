@@ -16,6 +16,8 @@ export interface Frame {
 export interface Begun extends Frame {
   last: number;
   code: string;
+  /** Of a way that the page holds: how many frames of it there are. */
+  frames?: number | undefined;
 }
 
 export interface Readers<P extends Begun, F extends Frame> {
@@ -79,7 +81,9 @@ export class RunningRoom<P extends Begun = Begun, F extends Frame = Frame> exten
     this.parts = parts;
     this.model = model;
     this.readers = readers;
-    this.clock = new EngineClock((what, more) => this.tell(what, more));
+    const speed = model.get("speed") as number | undefined;
+    this.clock = new EngineClock((what, more) => this.tell(what, more), speed);
+    this.kept = model.get("kept") as State | undefined;
     this.asking = new Asking(
       model,
       name,

@@ -14,8 +14,13 @@ PLAYGROUND = {
     "the room {name} has no clock here: its picture holds the whole way": (
         "房间 {name} 在这里没有时钟：它的图已包含全程"
     ),
-    "the room {name} cannot be kept as a page: its engine draws as it goes": (
-        "房间 {name} 不能存为页面：它由引擎边算边画"
+    "the room {name} cannot be kept as a page: what it holds is a table of one's own": (
+        "房间 {name} 不能存为页面：它保存的是你自己的表格"
+    ),
+    "a replay page of {updates} updates takes longer to make than {seconds}, in which it came to update {update}; "
+    "go back to there or before, and save it again": (
+        "{updates} 次更新的回放页面无法在 {seconds} 内做好：到时只做到第 {update} 次更新；"
+        "请回到那里或更早，然后重新保存"
     ),
     "speed must be a number of updates a second above 0": "速度必须是大于 0 的每秒更新次数",
     "the state of a room is an object of settings": "房间的状态应是一个由设置组成的对象",

@@ -100,6 +100,7 @@ export function picture(answer: Answer, buffers: DataView[]): Network {
     ...framed(answer, arrays),
     last: Number(answer.last),
     code: String(answer.code ?? ""),
+    frames: answer.frames as number | undefined,
     trainPoints: arrays.get("train_points") ?? EMPTY,
     testPoints: arrays.get("test_points") ?? EMPTY,
     features: answer.features as string[],
