@@ -147,7 +147,8 @@ def test_in_chinese_it_leaves_nothing_in_english(read: Read) -> None:
     page = read()
     page.get_by_label("Language").select_option("zh")
     assert f"本页保存了 {UPDATES} 次更新中的" in page.locator("main").inner_text()
-    assert page.evaluate(LATIN_WORDS, [*NAMES]) == []
+    # What is announced follows a moment later.
+    page.wait_for_function(f"(names) => ({LATIN_WORDS})(names).length === 0", arg=[*NAMES])
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

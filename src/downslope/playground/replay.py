@@ -53,11 +53,11 @@ def replay_of_a_run(room: Room, content: Content) -> Iterator[Made]:
     where it takes longer than REPLAY_SECONDS.
     """
     begin, at = cast("Any", room.begin), _update(content, "at")
-    settings: Any = settings_from(room.settings, content.get("state", {}))
+    settings = _settings(room, content.get("state", {}))
     known = {"room": room.name, "still": True, "state": asdict(settings), "at": at}
     running = begin(settings)
     if content.get("kept") is not None:
-        kept: Any = settings_from(room.settings, content["kept"])
+        kept = _settings(room, content["kept"])
         known["kept"] = asdict(kept)
         running = Pair(running, begin(kept))
     left = REPLAY_BYTES - len(_document([], known, content))
@@ -76,6 +76,10 @@ def _document(answers: Answers, known: dict[str, Any], content: Content) -> byte
     language = content.get("language")
     spoken = language if isinstance(language, str) and language in LANGUAGES else ""
     return document(answers, title="Downslope", words=NOTE, language=spoken, known=known)
+
+
+def _settings(room: Room, state: JsonValue) -> Any:
+    return settings_from(cast("Any", room.settings), state)
 
 
 def _update(content: Content, name: str) -> int:
