@@ -23,6 +23,7 @@ from benchmarks import (
     race,
     results,
     score,
+    text,
 )
 from benchmarks.problems import Problem
 from benchmarks.race import TARGETS, Effort, Entry
@@ -32,7 +33,7 @@ from benchmarks.results import Figure, Results, seconds
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CACHE = ROOT / "build" / "benchmarks"
-PAGES = ("disk", "engine", "footprint", "networks", "playground", "score")
+PAGES = ("disk", "engine", "footprint", "networks", "playground", "score", "text")
 WANTED = {"softmax": 3.0, "squared": 5.0}
 """How many times faster than the best (for squared: the best iterative) peer; 5 where not named."""
 
@@ -147,6 +148,9 @@ def page_of(name: str, folder: Path, flights: Problem, effort: Effort) -> Result
     examples = ROOT / "examples"
     if name == "score":
         figures, notes = score_figures()
+        return Results({}, figures, notes=notes)
+    if name == "text":
+        figures, notes = text.figures(CACHE / "text", effort.repeats)
         return Results({}, figures, notes=notes)
     measured: dict[str, Callable[[], list[Figure]]] = {
         "disk": lambda: disk.figures(examples, effort),

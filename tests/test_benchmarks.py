@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import peers, results, score
+from benchmarks import peers, results, score, text
 from benchmarks.clock import Reached, Timing, median_time, time_to_gaps, time_to_gaps_walking
 from benchmarks.generators import Shape, table
 from benchmarks.problems import Problem, encoded, standardized
@@ -181,3 +181,12 @@ def test_the_score_of_a_softmax_starts_at_the_log_of_its_classes() -> None:
     assert len(worst) == 8
     digits = worst["digits / 16"]
     assert digits.loss(np.zeros((10, 64)), np.zeros(10)) == pytest.approx(math.log(10))
+
+
+def test_the_synthetic_text_is_read_alike_by_all(tmp_path: Path) -> None:
+    texts = text.zipf_texts(tmp_path, rows=300, held=100)
+    assert [len(each) for each in texts.documents] == [300, 100]
+    ours, theirs = text.read_ours(texts.train), text.read_sklearn(texts.documents[0])
+    distinct = [len(set(each.split())) for each in texts.documents[0]]
+    assert sum(distinct) == pytest.approx(theirs.nnz, rel=1e-2) == pytest.approx(ours.entries, rel=1e-2)
+    assert text.log_loss(np.zeros(100), texts.labels[1]) == pytest.approx(math.log(2))

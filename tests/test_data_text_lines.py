@@ -91,7 +91,9 @@ def test_vowpal_wabbit_text_is_read_as_it_is_documented(tmp_path: Path) -> None:
     assert entries.rows.values.tolist() == [value for *_, value in wanted]
     assert entries.rows.places.view(np.uint32).tolist() == [vw_index(space, name) for space, name, _ in wanted]
     names = [f"{space}^{name}" if space else name for space, name, _ in wanted]
-    assert [each.decode() for each in entries.names(np.arange(9))] == names
+    letters, ends = entries.names(np.arange(9))
+    assert letters.tobytes().decode() == "".join(names)
+    assert ends.tolist() == np.cumsum([len(each.encode()) for each in names]).tolist()
 
 
 def test_indices_are_those_of_vowpal_wabbit_itself(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def fit_entries(entries: FileEntries, rows: NDArray[np.intp] | None, spec: Spec)
     look_at_columns(buckets.finder()(ids), chosen.places, chosen.values, first, mixed, largest)
     if entries.origins is not None:
         place = first if rows is None else _origins(entries.rows, rows)[first]
-        buckets = buckets.named(entries.names(place))
+        letters, ends = entries.names(place)
+        buckets = replace(buckets, letters=letters, ends=ends)
     scale = np.where(largest > 0, largest, 1.0) if spec.standardize else np.ones(buckets.size)
     feature = FileFeature(entries.format, bits, buckets, scale, float(met[mixed].sum() / met.sum()))
     return Fitted("sparse", 0, sparse=(feature,), entries=(entries.rows,))

@@ -75,7 +75,7 @@ class Buckets:
         """Return the name of a column, or its bucket where no name is kept."""
         if place < self.ends.shape[0]:
             begin = int(self.ends[place - 1]) if place else 0
-            told = self.letters[begin : int(self.ends[place])].tobytes().decode()
+            told = self.letters[begin : int(self.ends[place])].tobytes().decode("utf-8", "replace")
             if told:
                 return told
         return f"bucket {self.ids[place]}"

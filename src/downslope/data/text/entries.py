@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,27 +33,20 @@ class FileEntries:
     contents: tuple[NDArray[np.uint8], ...]
     bad: int = 0
 
-    def names(self, entries: NDArray[np.intp]) -> list[bytes]:
-        """Return the names of some entries, such as ``user^age``."""
+    def names(self, entries: NDArray[np.intp]) -> tuple[NDArray[np.uint8], Offsets]:
+        """Return the names of some entries, such as ``user^age``: their letters in a row, and where each ends."""
+        from downslope.data.text.parsing import write_names
+
         assert self.origins is not None
-        begins = np.cumsum([0, *(each.shape[0] for each in self.contents)]).tolist()
-        found: list[bytes] = []
-        for origin in self.origins[entries].tolist():
-            file = bisect_right(begins, origin) - 1
-            found.append(_name(self.contents[file], origin - begins[file]))
-        return found
-
-
-def _name(content: NDArray[np.uint8], place: int) -> bytes:
-    """Return the name of the feature at a place, after the name of its namespace."""
-    name = re.split(rb"[\s:]", content[place : place + NAME_LETTERS].tobytes(), maxsplit=1)[0]
-    reach = NAME_LETTERS
-    while True:
-        before = content[max(place - reach, 0) : place].tobytes()
-        line = before.rsplit(b"\n", 1)[-1]
-        bar = line.rfind(b"|")
-        if bar >= 0 or reach > place or b"\n" in before:
-            break
-        reach *= 16
-    space = re.split(rb"[\s:]", line[bar + 1 :], maxsplit=1)[0]
-    return space + b"^" + name if space else name
+        origins = self.origins[entries]
+        ends = np.zeros(origins.shape[0], np.int64)
+        letters = np.empty(0, np.uint8)
+        for _ in range(2):  # first how long they are, then what they are
+            base = 0
+            for content in self.contents:
+                write_names(content, base, origins, NAME_LETTERS, ends, letters)
+                base += content.shape[0]
+            if letters.shape[0] == 0:
+                ends = np.cumsum(ends)
+                letters = np.empty(int(ends[-1]), np.uint8)
+        return letters, ends

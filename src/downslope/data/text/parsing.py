@@ -21,7 +21,7 @@ ROW, SKIPPED = 0, 1
 NO_LABEL, NO_ENTRY, NO_INDEX, NO_VALUE, TWICE, NO_BAR, NO_HEAD, NO_IMPORTANCE, NO_NAME = range(2, 11)
 """What is wrong with a line."""
 TAB, NEWLINE, RETURN, BLANK, HASH, PLUS, MINUS, DOT, COLON, BAR, QUOTE = 9, 10, 13, 32, 35, 43, 45, 46, 58, 124, 39
-ZERO, NINE = 48, 57
+ZERO, NINE, CARET = 48, 57, 94
 MOST_DIGITS = 10**17
 """A mantissa from which on further digits are left out: float64 has fewer."""
 EXACT_TENS = 22
@@ -210,7 +210,7 @@ def hash_name(text: Bytes, begin: int, end: int, seed: np.uint64) -> np.uint64:
 @kernel
 def name_end(text: Bytes, place: int, end: int) -> int:
     """Return where the name at a place ends: at a blank, a colon or a bar."""
-    while place < end and not is_blank(text[place]) and text[place] not in (COLON, BAR):
+    while place < end and not is_blank(text[place]) and text[place] not in (COLON, BAR, NEWLINE):
         place += 1
     return place
 
@@ -310,3 +310,37 @@ def read_vw(text: Bytes, ends: Offsets, first: int, last: int, base: int, out: L
                 row += 1
                 out.starts[row] = filled
     return row
+
+
+@kernel
+def space_of(text: Bytes, place: int) -> tuple[int, int]:
+    """Return where the name of the namespace that a feature at a place belongs to begins and ends."""
+    bar = place
+    while text[bar] != BAR:
+        bar -= 1
+    return bar + 1, name_end(text, bar + 1, place)
+
+
+@kernel
+def write_names(text: Bytes, base: int, origins: Offsets, most: int, ends: Offsets, letters: Bytes) -> None:
+    """Write the names of the features whose names begin in one file, such as ``user^age``.
+
+    base: where the file begins among ``origins`` (s,), those of all features. ends: (s,) the lengths of the names where
+    ``letters`` is empty, which are to be filled in; else where each name ends in it. most: bytes of a name.
+    """
+    for each in range(origins.shape[0]):
+        place = origins[each] - base
+        if place < 0 or place >= text.shape[0]:
+            continue
+        begin, stop = space_of(text, place)
+        space = min(stop - begin, most)
+        name = min(name_end(text, place, text.shape[0] - 1) - place, most)
+        size = name + (space + 1 if space > 0 else 0)
+        if letters.shape[0] == 0:
+            ends[each] = size
+            continue
+        start = ends[each] - size
+        if space > 0:
+            letters[start : start + space] = text[begin : begin + space]
+            letters[start + space] = CARET
+        letters[ends[each] - name : ends[each]] = text[place : place + name]
