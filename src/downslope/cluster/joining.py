@@ -6,6 +6,7 @@ import os
 import socket
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from downslope.errors import ClusterError
@@ -28,12 +29,20 @@ def ray() -> Any:
     """Return Ray; raises ClusterError where it is not installed."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         return import_module("ray")
     except ImportError:
         raise ClusterError(
             say("Ray is not installed, and a cluster needs it; install it with: pip install 'downslope[cluster]'")
         ) from None
+
+
+def _has_token() -> bool:
+    """Return whether there is a token where Ray looks: a node uses it by itself, one that joins does not."""
+    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return given or (Path.home() / ".ray" / "auth_token").exists()
 
 
 def join(address: str, workers: int) -> bool:
@@ -106,6 +115,7 @@ def _not_joined(address: str, own: bool, error: Exception) -> Sentence:
     if own:
         return say("Ray could not be started on this machine: {words}; look at free memory and ports", words=words)
     return say(
-        "no Ray cluster answers at {address}: {words}; start one with `ray start --head`, or give --cluster auto",
+        "no Ray cluster answers at {address}: {words}; start one with `ray start --head`, set RAY_AUTH_TOKEN where it "
+        "asks for a token, or give --cluster auto",
         address=address, words=words,
     )  # fmt: skip

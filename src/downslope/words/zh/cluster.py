@@ -12,8 +12,10 @@ CLUSTER = {
     "Ray could not be started on this machine: {words}; look at free memory and ports": (
         "无法在这台机器上启动 Ray：{words}；请查看空闲内存和端口"
     ),
-    "no Ray cluster answers at {address}: {words}; start one with `ray start --head`, or give --cluster auto": (
-        "{address} 没有 Ray 集群应答：{words}；请用 `ray start --head` 启动一个，或使用 --cluster auto"
+    "no Ray cluster answers at {address}: {words}; start one with `ray start --head`, set RAY_AUTH_TOKEN where it "
+    "asks for a token, or give --cluster auto": (
+        "{address} 没有 Ray 集群应答：{words}；请用 `ray start --head` 启动一个，在需要令牌时设置 RAY_AUTH_TOKEN，"
+        "或使用 --cluster auto"
     ),
     "the workers added up {counted} rows of {rows}; their shards are not the table's: resume the run": (
         "工作进程共加了 {counted} 行，而表有 {rows} 行；它们的分片与表不符：请恢复运行"
