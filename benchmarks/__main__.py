@@ -15,6 +15,7 @@ from benchmarks import (
     footprint,
     generators,
     kept,
+    large,
     machine,
     networks,
     ours,
@@ -33,7 +34,7 @@ from benchmarks.results import Figure, Results, seconds
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CACHE = ROOT / "build" / "benchmarks"
-PAGES = ("disk", "engine", "footprint", "networks", "playground", "score", "text")
+PAGES = ("disk", "engine", "footprint", "large", "networks", "playground", "score", "text")
 WANTED = {"softmax": 3.0, "squared": 5.0}
 """How many times faster than the best (for squared: the best iterative) peer; 5 where not named."""
 
@@ -133,6 +134,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="three runs each, and less patience with slow peers")
     parser.add_argument("--unseen", action="store_true", help="also run the generated problems")
     parser.add_argument("--ours", action="store_true", help="time downslope alone, no peers")
+    parser.add_argument("--largest", action="store_true", help="also fit 100 million rows (large; 5 GB of disk)")
     parser.add_argument("--readme", action="store_true", help="also fill the table of README.md and README.zh-CN.md")
     parser.add_argument("--data", metavar="DIR", help="folder of the public tables")
     given = parser.parse_args()
@@ -143,7 +145,7 @@ def parsed() -> argparse.Namespace:
     return given
 
 
-def page_of(name: str, folder: Path, flights: Problem, effort: Effort) -> Results:
+def page_of(name: str, folder: Path, flights: Problem, effort: Effort, largest: bool) -> Results:
     """Return what a page that is no race measures."""
     examples = ROOT / "examples"
     if name == "score":
@@ -156,6 +158,7 @@ def page_of(name: str, folder: Path, flights: Problem, effort: Effort) -> Result
         "disk": lambda: disk.figures(examples, effort),
         "engine": lambda: engine_speed.figures(flights, effort),
         "footprint": lambda: footprint.figures(flights, examples, effort),
+        "large": lambda: large.figures(largest),
         "networks": lambda: networks.figures(folder, effort),
         "playground": lambda: playground.figures(effort),
     }
@@ -185,7 +188,7 @@ def main() -> None:
         if name in races:
             found = race_of(races[name], folder, effort, not given.ours)
         else:
-            found = page_of(name, folder, flights, effort)
+            found = page_of(name, folder, flights, effort, given.largest)
         results.show(found)
         if given.ours and name in races:
             continue

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import downslope as ds
+from downslope.cli.running import run as command
 from downslope.data.fit_plan import fit_column
 from downslope.data.large import cache as caches
 from downslope.data.large import encoding, layout, sketches
@@ -74,8 +77,8 @@ def source(tmp_path: Path) -> str:
 
 def prepared_of(source: str, tmp_path: Path, **settings: Any) -> LargePrepared:
     """Return a table made ready, its cache in the test's own folder."""
-    spec = Spec(source=source, target="late", cache=str(tmp_path / "cache"), **settings)
-    return prepare_large(source, spec, MEMORY, quiet)
+    given: dict[str, Any] = {"source": source, "target": "late", "cache": str(tmp_path / "cache")}
+    return prepare_large(source, Spec(**(given | settings)), MEMORY, quiet)
 
 
 def whole(stream: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -347,6 +350,73 @@ def test_a_full_disk_is_foretold_or_cleaned_up(source: str, tmp_path: Path, monk
     monkeypatch.setattr(caches, "SPARE", 1 << 60)
     with pytest.raises(InputError, match="make room, or name another place"):
         prepared_of(source, tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of one megabyte, where that is allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="no disk can be mounted here")
+def test_a_disk_that_is_too_small_or_becomes_full(
+    tmp_path: Path, small_disk: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del small_blocks
+    source = write_parts(tmp_path, table_of(40_000).drop_columns(["note"]))
+    with pytest.raises(InputError, match=r"the block cache of this table takes .* free; make room"):
+        prepared_of(source, tmp_path, cache=str(small_disk), cache_size="10GB")
+    monkeypatch.setattr(caches.Cache, "make_room", lambda self, size: None)
+    with pytest.raises(InputError, match="became full while blocks of"):
+        prepared_of(source, tmp_path, cache=str(small_disk), cache_size="10GB")
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_truncated_compressed_text_is_named_and_can_be_left_out(tmp_path: Path) -> None:
+    table = table_of().drop_columns(["nothing", "when"])
+    for index in range(3):
+        path = tmp_path / f"part{index}.csv.gz"
+        pyarrow.csv.write_csv(table.slice(index * 1500, 1500), pa.output_stream(str(path), compression="gzip"))
+    path.write_bytes(path.read_bytes()[:-20_000])
+    source = str(tmp_path / "part*.csv.gz")
+    with pytest.raises(InputError, match=r"part2.csv.gz cannot be read as CSV: .*--skip-bad-files"):
+        prepared_of(source, tmp_path)
+    prepared = prepared_of(source, tmp_path, skip_bad_files=True)
+    assert prepared.summary.rows + prepared.summary.dropped_rows == 3000
+    assert "1 files left out" in str(prepared.notes[-1])
+
+
+def test_memory_too_small_for_one_block_says_how_much_is_needed(source: str, tmp_path: Path) -> None:
+    spec = Spec(source=source, target="late", cache=str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"one block of this table takes .* MB .*; allow .* MB more"):
+        prepare_large(source, spec, 1 << 20, quiet)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_command_says_in_one_line_what_is_wrong_with_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(large, "TRIVIAL", 10**9)
+    monkeypatch.setattr(large, "needed_memory", lambda paths, kind: 1 << 60)
+    source = write_parts(tmp_path, table_of())
+    (tmp_path / "part1.parquet").write_bytes((tmp_path / "part1.parquet").read_bytes()[:-100])
+    given = ["--memory", "1GB", "--cache", str(tmp_path / "cache"), "--runs", str(tmp_path / "runs")]
+    assert command(["fit", source, "--target", "late", *given]) == 2
+    lines = [each for each in capsys.readouterr().err.splitlines() if each.startswith("error:")]
+    assert len(lines) == 1
+    assert "part1.parquet" in lines[0]
+    assert not list((tmp_path / "cache").glob("*"))
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
 @pytest.mark.parametrize(

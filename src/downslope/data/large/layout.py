@@ -142,7 +142,9 @@ def write_block(path: Path, key: str, layout: Layout, rows: int, end: int, colum
     content[: len(told)] = np.frombuffer(told, np.uint8)
     temporary = path.with_suffix(".part")
     with temporary.open("wb", buffering=0) as file:
-        file.write(content.data)
+        left = memoryview(content.data)
+        while len(left):  # a disk that becomes full takes a part, and says so at the next write
+            left = left[file.write(left) :]
     os.replace(temporary, path)
 
 
