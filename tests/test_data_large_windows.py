@@ -106,7 +106,7 @@ def test_how_far_windows_lie_apart_is_told_as_it_is(source: str) -> None:
     parts = np.split(dealt, np.cumsum(sizes)[:-1])
     full = np.sqrt(sum(each.size * (each.mean() - share) ** 2 for each in parts) / ROWS / (share * (1 - share)))
     assert 0.3 * shuffled < full < 3 * shuffled
-    assert shuffled < apart < 0.5
+    assert apart < 3 * shuffled
     numeric, _ = windows.apart(0)
     assert numeric == pytest.approx(apart)
 
@@ -123,7 +123,7 @@ def test_damage_is_found_before_a_row_is_stepped_on(source: str) -> None:
 def test_a_run_tells_how_far_windows_lie_apart(source: str) -> None:
     run = fit(source, epochs=2, batch_size=32, learning_rate=0.1)
     (choice,) = [each for each in run.choices if each.name == "window"]
-    assert 0 < choice.candidates[0]["of_a_full_shuffle"] < choice.candidates[0]["deviations_apart"] < 0.5
+    assert 0 < choice.candidates[0]["deviations_apart"] < 3 * choice.candidates[0]["of_a_full_shuffle"] < 0.5
 
 
 def test_where_all_rows_fit_into_one_window_nothing_lies_apart(source: str) -> None:

@@ -1,9 +1,10 @@
-"""The order of a stream's examples in steps on batches: pieces of blocks in a fresh order, rows mixed within a window.
+"""The order of a stream's examples in steps on batches: pieces of blocks drawn afresh, rows mixed within a window.
 
-A full shuffle would read every row by itself. Here each epoch draws an order of pieces (some ten kilobytes each), fills
-a window in memory with as many of them as it holds, and shuffles the rows of that. Which rows meet depends on the seed,
-the epoch, the global index and the rows of a window, never on how files are cut. The one piece that may be short stands
-last. While one window is stepped on, the next is read.
+A full shuffle would read every row by itself. Here each epoch deals pieces (some ten kilobytes each) to windows that
+fit in memory, and shuffles the rows of each. The pieces are dealt by strata: of W consecutive pieces each of the W
+windows gets one, drawn at random. So every window is a sample of the whole table, and of a table that is sorted hardly
+a worse one than a full shuffle gives. Which rows meet depends on the seed, the epoch, the global index and the rows of
+a window, never on how files are cut. While one window is stepped on, the next is read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.batches import order, order_within
+from downslope.data.batches import order_within
 from downslope.data.blocks import Examples
 from downslope.data.large.layout import PIECES
 from downslope.data.large.stream import Stream
@@ -61,15 +62,28 @@ class Windows:
     def __init__(self, stream: Stream, seed: int, rows: int) -> None:
         """Take what is mixed."""
         self.stream, self.seed, self.rows = stream, seed, rows
-        whole, rest = divmod(stream.rows, rows)
-        self.sizes = [rows] * whole + ([rest] if rest else [])
+        size = piece_rows(stream)
+        self.whole, short = divmod(stream.rows, size)
+        count = -(-(self.whole + (short > 0)) // (rows // size))
+        self.strata, more = divmod(self.whole, count)
+        self.sizes = [size * (self.strata + (window < more)) for window in range(count)]
+        self.sizes[-1] += short
+        self.short = short > 0
         self._memory: list[_Memory] = []
 
-    def pieces(self, epoch: int) -> Indices:
-        """Return the order of the pieces in one epoch; a short one stands last."""
-        whole, rest = divmod(self.stream.rows, piece_rows(self.stream))
-        drawn: Any = order(whole, self.seed, epoch)
-        return np.append(drawn, drawn.dtype.type(whole)) if rest else drawn
+    def owners(self, epoch: int) -> NDArray[np.int64]:
+        """Return the window that each piece belongs to in an epoch, (pieces,); a short one, to the last."""
+        count = len(self.sizes)
+        drawn = np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, epoch))))
+        dealt = drawn.permuted(np.tile(np.arange(count), (self.strata, 1)), axis=1).ravel()
+        more = drawn.permutation(self.whole - self.strata * count)
+        return np.concatenate([dealt, more, [count - 1] * self.short]).astype(np.int64)
+
+    def pieces(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the pieces of each window of an epoch, rising."""
+        owners = self.owners(epoch)
+        cuts = np.cumsum(np.bincount(owners, minlength=len(self.sizes)))[:-1]
+        return np.split(np.argsort(owners, kind="stable"), cuts)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Window, Indices]]:
         """Yield the windows of an epoch from ``first`` on, each with the order of its rows.
@@ -88,9 +102,8 @@ class Windows:
                 coming = None if last else reader.submit(self._load, pieces, epoch, index + 1)
                 yield ready
 
-    def _load(self, pieces: Indices, epoch: int, index: int) -> tuple[Window, Indices]:
-        each = self.rows // piece_rows(self.stream)
-        chosen = np.sort(pieces[index * each : (index + 1) * each])
+    def _load(self, pieces: list[NDArray[np.int64]], epoch: int, index: int) -> tuple[Window, Indices]:
+        chosen = pieces[index]
         into = self._memory[index % 2]
         rows = self.stream.read_pieces(
             _spans(self.stream, chosen), (into.numbers, into.codes, into.target, into.weights)
@@ -101,13 +114,6 @@ class Windows:
             mean_weight=self.stream.weight_sum / self.stream.rows,
         )  # fmt: skip
         return window, order_within(rows, self.seed, epoch, index)
-
-    def of_pieces(self, epoch: int) -> NDArray[np.int64]:
-        """Return the window that each piece, in its place in the table, belongs to in an epoch, (pieces,)."""
-        pieces = self.pieces(epoch)
-        found = np.empty(pieces.size, np.int64)
-        found[pieces] = np.arange(pieces.size) // (self.rows // piece_rows(self.stream))
-        return found
 
     def apart(self, classes: int) -> tuple[float, float]:
         """Return how far the mean targets of the windows of the first epoch lie apart, and what a full shuffle gives.
@@ -125,7 +131,7 @@ class Windows:
 
     def _target_sums(self, columns: int, *, numeric: bool) -> tuple[Matrix, Vector]:
         """Return the sum of the target, or of what says its class, by window (windows, columns), and its squares."""
-        owner, size = self.of_pieces(0), piece_rows(self.stream)
+        owner, size = self.owners(0), piece_rows(self.stream)
         sums, squares = np.zeros((len(self.sizes), columns)), np.zeros(columns)
         first = 0
         for part in self.stream.parts(features=False):
