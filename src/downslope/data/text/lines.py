@@ -108,8 +108,8 @@ def _parts(content: NDArray[np.uint8], format: str, base: int) -> list[_Part]:
         wrong = np.flatnonzero(out.status > parsing.SKIPPED)
         return _Part(
             out.labels[:rows], out.importance[:rows],
-            SparseRows(out.starts[: rows + 1], out.ids[:filled].copy(), out.values[:filled].copy()),
-            out.origins[:filled].copy(), [(first + line, int(out.status[line])) for line in wrong.tolist()],
+            SparseRows(out.starts[: rows + 1], out.ids[:filled], out.values[:filled]),
+            out.origins[:filled], [(first + line, int(out.status[line])) for line in wrong.tolist()],
         )  # fmt: skip
 
     return in_parts(lines, part, max(-(-content.shape[0] // AT_ONCE), threads() if lines > 1 << 10 else 1))
