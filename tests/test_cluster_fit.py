@@ -72,6 +72,7 @@ def test_a_fit_on_workers_is_that_of_one_machine(ray_here: str, parts: Path, tmp
 
 def test_held_out_rows_and_class_weights_are_those_of_a_stream(ray_here: str, parts: Path, tmp_path: Path) -> None:
     three = fit_here(parts, tmp_path, class_weight="balanced", workers=3, **EXACT)
+    assert three.environment["cluster"]["threads"] == 1, "more threads would add up in another order"
     two = fit_here(parts, tmp_path, class_weight="balanced", **EXACT)
     assert np.array_equal(weights(two), weights(three)), "the number of workers changes no bit"
     assert two.holdout == three.holdout

@@ -22,6 +22,8 @@ from downslope.records.sizes import bytes_of
 from downslope.types import JsonValue
 from downslope.words import say
 
+THREADS = 1
+"""Of each worker. More would add up in another order, so the bits would depend on the number of workers."""
 HOLD = 0.25
 """Of the free memory of a machine, what its workers hold together of encoded rows."""
 
@@ -75,10 +77,7 @@ def on_cluster(source: object, spec: Spec, tell: Tell | None = None) -> Generato
     joined_here = join(spec.cluster, asked or 1)
     try:
         workers = asked or processors()
-        threads = max(processors() // workers, 1)
-        crew = Crew(
-            [each.size for each in pieces], workers, threads, _held(spec, threads), lambda what: report(what, None)
-        )
+        crew = Crew([each.size for each in pieces], workers, THREADS, _held(spec), lambda what: report(what, None))
         try:
             prepared = prepare_on_cluster(files, pieces, spec, crew, report)
             report("data", prepared.summary)
@@ -107,12 +106,12 @@ def plan_fit(source: object, spec: Spec) -> Forecast:
     return forecast(files, pieces, spec, cores() if isinstance(spec.workers, str) else int(spec.workers))
 
 
-def _held(spec: Spec, threads: int) -> int:
+def _held(spec: Spec) -> int:
     """Return how many bytes of encoded rows a worker may hold in memory."""
     asked = bytes_of("memory", spec.memory)
     if asked is not None:
         return max(asked - PROGRAMS, 0) // 2
-    return int(free_memory() * HOLD * min(threads / (os.cpu_count() or 1), 1.0))
+    return int(free_memory() * HOLD * min(THREADS / (os.cpu_count() or 1), 1.0))
 
 
 def _quiet(event: str, what: object) -> None:
