@@ -66,7 +66,7 @@ class ClusterSource(Source):
                     counted=f"{counted:,}", rows=f"{self.rows:,}")
             )  # fmt: skip
         sums: dict[Any, Part | None] = {node: value for each in replies for node, value in each.sums.items()}
-        return cast("Part", sum_of(sums, len(self.table.counts)))
+        return cast("Part", _own(sum_of(sums, len(self.table.counts))))
 
     def each(self, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> list[Walked]:
         """Return what ``work`` gives of the shards of each worker."""
@@ -79,3 +79,10 @@ class ClusterSource(Source):
         found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(self.sent, sent))
         whole = joined([each for each in found if each is not None])
         return whole.pick(np.arange(whole.rows))
+
+
+def _own(found: Any) -> Any:
+    """Return a result whose arrays may be written to: one that a single worker sent lies in the object store."""
+    if isinstance(found, tuple):
+        return tuple(_own(each) for each in cast("tuple[Any, ...]", found))
+    return found.copy() if isinstance(found, np.ndarray) and not found.flags.writeable else found
