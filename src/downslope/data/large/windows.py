@@ -77,7 +77,7 @@ class Windows:
         drawn = np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, epoch))))
         dealt = drawn.permuted(np.tile(np.arange(count), (self.strata, 1)), axis=1).ravel()
         more = drawn.permutation(self.whole - self.strata * count)
-        return np.concatenate([dealt, more, [count - 1] * self.short]).astype(np.int64)
+        return np.concatenate([dealt, more, np.full(int(self.short), count - 1)])
 
     def pieces(self, epoch: int) -> list[NDArray[np.int64]]:
         """Return the pieces of each window of an epoch, rising."""
