@@ -85,4 +85,7 @@ def _own(found: Any) -> Any:
     """Return a result whose arrays may be written to: one that a single worker sent lies in the object store."""
     if isinstance(found, tuple):
         return tuple(_own(each) for each in cast("tuple[Any, ...]", found))
-    return found.copy() if isinstance(found, np.ndarray) and not found.flags.writeable else found
+    if isinstance(found, np.ndarray):
+        array = cast("Any", found)
+        return array if array.flags.writeable else array.copy()
+    return found
