@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def test_a_token_that_lies_where_ray_looks_is_used(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
+    loaded = {name: each for name, each in sys.modules.items() if name != "ray"}
     joining.ray.cache_clear()
     joining.ray()
     assert "RAY_AUTH_MODE" not in os.environ
@@ -102,6 +104,12 @@ def test_a_token_that_lies_where_ray_looks_is_used(tmp_path: Path, monkeypatch: 
     (tmp_path / ".ray" / "auth_token").write_text("secret")
     joining.ray.cache_clear()
     joining.ray()
+    assert "RAY_AUTH_MODE" not in os.environ, "it is too late once Ray is imported"
+    monkeypatch.setattr(joining, "import_module", str)
+    monkeypatch.setattr(sys, "modules", loaded)
+    joining.ray.cache_clear()
+    joining.ray()
+    joining.ray.cache_clear()
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +17,9 @@ QUIET = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_gcs_server_port_wait_time_s": "120",
 }
-"""Set where the caller has not: no reports of use leave the machine."""
+"""Set where the caller has not: no reports of use leave the machine, and a busy one has time to start Ray."""
 STARTS = 3
 """Times that a Ray of this machine's own is started: on a busy machine its parts wait too short for one another."""
 KNOCK_SECONDS = 10.0
@@ -29,7 +31,7 @@ def ray() -> Any:
     """Return Ray; raises ClusterError where it is not installed."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if _has_token():
+    if _has_token() and "ray" not in sys.modules:  # read once, at its import: nodes started later would differ
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         return import_module("ray")
