@@ -24,6 +24,8 @@ from downslope.models.linear import LinearModel
 from downslope.records import Run, StepRecord, Verdict
 from downslope.store import list_unfinished
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine Ray takes minutes to start
+
 FILES, ROWS = 5, 1500
 EXACT: dict[str, Any] = {"tolerance": 1e-10, "l2": 1e-3}
 

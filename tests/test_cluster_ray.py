@@ -19,6 +19,8 @@ from downslope.records import Spec
 from downslope.training.loop import Training, train
 from tests.small_shards import rows_of, table_of, whole_of
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine Ray takes minutes to start
+
 ROWS = [3000, 2000, 4000, 1000, 2500, 1500, 3500]
 SPEC = Spec(source="memory", target="y", loss="log", l2=1e-3, method="scaled")
 
