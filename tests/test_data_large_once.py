@@ -111,7 +111,7 @@ def weights_of(run: Run) -> Any:
 
 
 def test_nothing_is_cached(source: str, tmp_path: Path) -> None:
-    fit(source, passes=1, cache=str(tmp_path / "cache"), memory="600MB")
+    fit(source, passes=1, cache=str(tmp_path / "cache"), memory="700MB")
     assert not (tmp_path / "cache").exists()
 
 

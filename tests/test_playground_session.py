@@ -54,7 +54,7 @@ def beside() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "playground beside"]
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, "this took too long"
