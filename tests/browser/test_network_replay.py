@@ -105,9 +105,9 @@ def test_it_steps_scrubs_and_is_played_to_its_end(read: Read) -> None:
     page.get_by_label("Speed").select_option(label="300/s")
     page.get_by_role("button", name="Back to the same start").click()
     stands(page, 0)
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     stands(page, UPDATES)
-    page.get_by_role("button", name="Play").wait_for()
+    page.get_by_role("button", name="Play", exact=True).wait_for()
     page.wait_for_timeout(50)
     assert page.evaluate(PAINTED) == ended
 

@@ -129,10 +129,10 @@ def test_a_network_is_worked_by_keys(visit: Open) -> None:
     assert (picture["features"], picture["layers"][:2]) == (["x", "y", "x2"], [4, 3])
     assert len(picture["layers"]) == 3
     page.get_by_role("button", name="Unit 2 of layer 1").press("Enter")
-    play = page.get_by_role("button", name="Play")
+    play = page.get_by_role("button", name="Play", exact=True)
     play.press("Enter")
     here.until(lambda: updates_of(here) > 200)
-    page.get_by_role("button", name="Pause").press("Enter")
+    page.get_by_role("button", name="Pause", exact=True).press("Enter")
     page.wait_for_timeout(200)
     reached = updates_of(here)
     page.keyboard.press(".")
