@@ -24,7 +24,7 @@ from downslope.types import JsonValue, Vector
 from downslope.words import say
 
 PROGRAMS = 512 << 20
-"""Bytes that the programs themselves take, most where kernels are compiled for the first time (measured: up to 500 MB)."""
+"""Bytes that the programs themselves take, most where kernels are compiled for the first time (measured: 500 MB)."""
 SMALLEST = 64 << 20
 """Bytes for data below which nothing is tried."""
 TRIVIAL = 64
