@@ -16,7 +16,8 @@ front: $(VENV)/.installed-dev  ## build the front end in web/ where it is older 
 	@$(BIN)/python tools/front_end.py build
 
 test: check browser  ## every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not alone' --numprocesses logical --dist loadgroup
+	$(BIN)/pytest -m alone
 
 check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts, the front end
 	$(BIN)/ruff check .

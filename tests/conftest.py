@@ -34,6 +34,13 @@ hypothesis.settings.load_profile("downslope")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let processes that share the tests share them by file, and let one of them have all that need Ray."""
+    for item in items:
+        needs_ray = "ray_here" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the repository."""
@@ -55,17 +62,16 @@ def nist() -> Path:
 @pytest.fixture(scope="session")
 def ray_here(root: Path) -> Iterator[str]:
     """Start a Ray of this machine's own with room for six workers, who find the tests by their path; its address."""
-    from downslope.cluster import joining
+    from downslope.cluster import joining, library
     from downslope.errors import ClusterError
 
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
     try:
-        ray = joining.ray()
         assert joining.join("auto", 6)
     except ClusterError as error:
         pytest.skip(f"THE CLUSTER IS NOT TESTED: {error}")
     assert not joining.join("auto", 6), "there is one already"
-    yield ray.get_runtime_context().gcs_address
+    yield library.ray().get_runtime_context().gcs_address
     joining.leave()
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downslope.cli.running import run as command
-from downslope.cluster import joining
+from downslope.cluster import joining, library
 from downslope.cluster.shard import dealt
 from downslope.cluster.tree import nodes_of, sum_below, sum_of
 from downslope.cluster.worker import Worker
@@ -81,35 +81,37 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.Monke
     def absent(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(joining, "import_module", absent)
-    joining.ray.cache_clear()
+    monkeypatch.setattr(library, "import_module", absent)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "none is to be made")
+    library.ray.cache_clear()
     try:
         with pytest.raises(ClusterError, match=r"pip install 'downslope\[cluster\]'"):
             joining.join("auto", 1)
     finally:
-        joining.ray.cache_clear()
+        library.ray.cache_clear()
 
 
 def test_a_token_that_lies_where_ray_looks_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="THE CLUSTER IS NOT TESTED: this Python has no Ray")
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "")  # so that what is set below is taken back
+    monkeypatch.delenv("RAY_AUTH_MODE")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     loaded = {name: each for name, each in sys.modules.items() if name != "ray"}
-    joining.ray.cache_clear()
-    joining.ray()
+    library.ray.cache_clear()
+    library.ray()
     assert "RAY_AUTH_MODE" not in os.environ
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("secret")
-    joining.ray.cache_clear()
-    joining.ray()
+    library.ray.cache_clear()
+    library.ray()
     assert "RAY_AUTH_MODE" not in os.environ, "it is too late once Ray is imported"
-    monkeypatch.setattr(joining, "import_module", str)
+    monkeypatch.setattr(library, "import_module", str)
     monkeypatch.setattr(sys, "modules", loaded)
-    joining.ray.cache_clear()
-    joining.ray()
-    joining.ray.cache_clear()
+    library.ray.cache_clear()
+    library.ray()
+    library.ray.cache_clear()
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 

@@ -69,6 +69,7 @@ def test_every_cell_of_the_egg_crate_is_found() -> None:
     assert np.diff([each.value for each in found.minima]).min() > -1e-9
 
 
+@pytest.mark.alone
 def test_ten_thousand_starts_take_less_than_a_second_once_compiled() -> None:
     seconds = [basins("himmelblau", rule="plain", learning_rate=1e-3).seconds for _ in range(2)]
     assert min(each["descend"] for each in seconds) < 1.0
@@ -224,6 +225,7 @@ def test_what_was_chosen_has_its_evidence() -> None:
         ({"surface": lambda v: v, "box": ((0, 1),)}, "must give one number for a vector"),
     ],
 )
+@pytest.mark.alone
 def test_bad_input_is_one_sentence(settings: dict[str, object], sentence: str) -> None:
     began = time.perf_counter()
     with pytest.raises(OptionError, match=sentence):

@@ -99,6 +99,7 @@ def test_methods_are_compared_at_the_same_budgets() -> None:
         assert len(budgets) == 1
 
 
+@pytest.mark.alone
 def test_seconds_hold_no_compiling() -> None:
     raced()
     compiled = COMPILE_CLOCK.seconds

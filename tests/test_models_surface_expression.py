@@ -139,6 +139,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("text", ATTACKS, ids=lambda text: text[:24])
+@pytest.mark.alone
 def test_anything_else_is_refused_in_one_sentence_and_at_once(text: str) -> None:
     began = time.perf_counter()
     with pytest.raises(OptionError, match=ATTACKS[text]) as refused:
@@ -148,6 +149,7 @@ def test_anything_else_is_refused_in_one_sentence_and_at_once(text: str) -> None
 
 
 @pytest.mark.parametrize("text", ["exp(1e60*log(2*x))", "x**64", "((x**64)**64)**64", "x" + "**2" * 3])
+@pytest.mark.alone
 def test_heavy_expressions_cost_no_more_than_their_length(text: str) -> None:
     began = time.perf_counter()
     surface = expression_surface(text)

@@ -84,6 +84,7 @@ def test_above_the_limit_all_data_diverge() -> None:
     assert np.isfinite(picture.arrays["way:full"]).all()
 
 
+@pytest.mark.alone
 def test_seconds_grow_with_the_batch() -> None:
     ways = draw(Batches(examples=1000)).values["ways"]
     assert ways[0]["seconds_an_update"] > ways[1]["seconds_an_update"] > ways[2]["seconds_an_update"] > 0
@@ -129,6 +130,7 @@ def test_own_data_must_be_there() -> None:
         draw(Batches(source="data"))
 
 
+@pytest.mark.alone
 def test_every_setting_is_dragged_without_compiling() -> None:
     draw(Batches())
     times: list[float] = []

@@ -284,6 +284,7 @@ def test_what_cannot_be_built_is_one_sentence(settings: dict[str, Any], words: s
         begin(NetworkRoom(**settings))
 
 
+@pytest.mark.alone
 def test_a_thousand_updates_a_second_and_fifty_five_frames() -> None:
     run = begin(NetworkRoom())
     run.advance(40)

@@ -202,6 +202,7 @@ def test_the_python_it_gives_goes_the_same_ways(settings: Valleys) -> None:
     assert {each.share for each in ran["found"].minima} == shares
 
 
+@pytest.mark.alone
 def test_a_drag_goes_without_compiling() -> None:
     draw(Valleys(rate=0.001))
     for changed in (Valleys(rate=0.0011), Valleys(rate=0.001, start_x=2.5)):

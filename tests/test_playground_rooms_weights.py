@@ -293,6 +293,7 @@ def test_pictures_are_plain_and_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["one-weight", "two-weights"])
+@pytest.mark.alone
 def test_a_drag_redraws_well_under_fifty_milliseconds(name: str) -> None:
     room = rooms()[name]
     assert room.draw is not None

@@ -108,6 +108,7 @@ def test_a_running_room_plays_pauses_and_goes_by_hand(page: Page) -> None:
         assert page.of("frame")[-1]["update"] == page.of("clock")[-1]["update"] == update
 
 
+@pytest.mark.alone
 def test_a_room_that_is_played_keeps_to_its_speed_and_to_display_rate(page: Page) -> None:
     page.ask("open")
     page.ask("step", count=64)  # compiled now

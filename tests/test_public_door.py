@@ -69,6 +69,7 @@ def test_importing_brings_in_no_other_package() -> None:
     assert HEAVY.isdisjoint(loaded.split())
 
 
+@pytest.mark.alone
 def test_importing_takes_less_than_50_milliseconds() -> None:
     code = "import time; start = time.perf_counter(); import downslope; print(time.perf_counter() - start)"
     assert min(float(in_fresh_interpreter(code)) for _ in range(3)) < 0.05

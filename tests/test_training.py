@@ -214,6 +214,7 @@ def test_a_budget_that_ends_first_says_how_far_it_came() -> None:
     assert math.isnan(run.predicted_passes) or run.predicted_passes <= 20 * full.passes
 
 
+@pytest.mark.alone
 def test_a_budget_of_time_is_kept() -> None:
     run = trained("log", "codes, weights", method="stochastic", epochs=10**6, max_seconds=0.2, tolerance=0.0)
     assert run.verdict is Verdict.BUDGET

@@ -91,6 +91,7 @@ def test_a_run_and_the_playground_are_drawn_in_a_notebook(chromium: Any, root: P
             page.on("request", lambda request: asked.append(request.url))
             page.goto(link.format(name="show.ipynb"))
             page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
+            page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()  # else nothing is run
             page.locator(".lm-MenuBar-item", has_text="Run").click()
             page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
             shown = page.locator(".jp-OutputArea-output .downslope")

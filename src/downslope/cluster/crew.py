@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from downslope.cluster.joining import check_room, ray
+from downslope.cluster.joining import check_room
+from downslope.cluster.library import ray
 from downslope.cluster.shard import dealt
 from downslope.cluster.worker import Worker, end_process
 from downslope.errors import DownslopeError, SourceError, WorkerError

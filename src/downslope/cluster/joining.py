@@ -1,50 +1,23 @@
-"""Ray: asked for when it is needed, started or joined, and what is said where that fails."""
+"""A Ray started or joined, left again, and what is said where that fails."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
-from functools import cache
-from importlib import import_module
-from pathlib import Path
-from typing import Any
 
+from downslope.cluster.library import QUIET_INIT, has_token, ray
+from downslope.cluster.own_ray import OwnRay
 from downslope.errors import ClusterError
 from downslope.words import Sentence, say
 
-QUIET = {
-    "RAY_DEDUP_LOGS": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_gcs_server_port_wait_time_s": "120",
-}
-"""Set where the caller has not: no reports of use leave the machine, and a busy one has time to start Ray."""
 STARTS = 3
 """Times that a Ray of this machine's own is started: on a busy machine its parts wait too short for one another."""
 KNOCK_SECONDS = 10.0
 """To wait for an answer from an address."""
-
-
-@cache
-def ray() -> Any:
-    """Return Ray; raises ClusterError where it is not installed."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    if _has_token() and "ray" not in sys.modules:  # read once, at its import: nodes started later would differ
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        return import_module("ray")
-    except ImportError:
-        raise ClusterError(
-            say("Ray is not installed, and a cluster needs it; install it with: pip install 'downslope[cluster]'")
-        ) from None
-
-
-def _has_token() -> bool:
-    """Return whether there is a token where Ray looks: a node uses it by itself, one that joins does not."""
-    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return given or (Path.home() / ".ray" / "auth_token").exists()
+_own: list[OwnRay] = []
+"""The Ray that this process started, if any."""
 
 
 def join(address: str, workers: int) -> bool:
@@ -53,24 +26,33 @@ def join(address: str, workers: int) -> bool:
     ``auto`` joins the one that RAY_ADDRESS names, if any. workers: that one of its own is to have room for. Raises
     ClusterError.
     """
+    own = address == "auto" and not os.environ.get("RAY_ADDRESS")
+    if own and "ray" not in sys.modules and not has_token():
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     if ray().is_initialized():
         return False
-    own = address == "auto" and not os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical"}
     if own:
-        options |= {"address": "local", "num_cpus": max(workers, cores()), "include_dashboard": False}
+        address = _start(max(workers, cores()))
     elif address != "auto":
         _knock(address)
-        options["address"] = address
-    for left in reversed(range(STARTS if own else 1)):
-        try:
-            ray().init(**options)
-            break
-        except Exception as error:  # Ray raises that very class where a node does not start in time
-            ray().shutdown()
-            if not left:
-                raise ClusterError(_not_joined(address, own, error)) from None
+    try:
+        ray().init(address=address, **QUIET_INIT)
+    except Exception as error:
+        leave()
+        raise ClusterError(_not_joined(address, own, error)) from None
     return True
+
+
+def _start(processors: int) -> str:
+    """Start a Ray of this machine's own and return its address; raises ClusterError."""
+    for left in reversed(range(STARTS)):
+        try:
+            _own.append(OwnRay(processors))
+            break
+        except RuntimeError as error:
+            if not left:
+                raise ClusterError(_not_joined("", True, error)) from None
+    return _own[-1].address
 
 
 def _knock(address: str) -> None:
@@ -109,6 +91,8 @@ def check_room(workers: int, threads: int) -> None:
 def leave() -> None:
     """Leave the cluster; one that was started here ends."""
     ray().shutdown()
+    while _own:
+        _own.pop().end()
 
 
 def _not_joined(address: str, own: bool, error: Exception) -> Sentence:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from downslope.cluster.crew import Crew
-from downslope.cluster.joining import ray
+from downslope.cluster.library import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.source import ClusterSource
 from downslope.data.blocks import Block, Examples

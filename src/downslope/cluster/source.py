@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from downslope.cluster.crew import Crew
-from downslope.cluster.joining import ray
+from downslope.cluster.library import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import sum_of
 from downslope.cluster.worker import Reply, joined

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from downslope.cluster.joining import ray
+from downslope.cluster.library import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import Node, nodes_of, sum_below
 from downslope.data.arrow import arrow
