@@ -83,6 +83,7 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(library, "import_module", absent)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "none is to be made")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     library.ray.cache_clear()
     try:
         with pytest.raises(ClusterError, match=r"pip install 'downslope\[cluster\]'"):
