@@ -4,12 +4,16 @@ Threads that share the interpreter hand it to one another at every array they to
 two pictures wakes to cold caches: pictures drawn side by side, or each after a word with the event loop, were measured
 to cost twice what the same pictures cost one after another. But a page whose program is still to be compiled, for
 seconds, must not keep the others waiting: work that is not short loses its turn, and goes on beside the next.
+
+The event loop stands still meanwhile, for it is a thread too: moving bytes beside a picture was measured to cost both
+more than twice what they cost one after another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -17,6 +21,8 @@ from collections.abc import Callable
 
 SHORT = 0.03
 """Seconds after which work loses its turn."""
+STILL = 0.1
+"""Seconds that the event loop stands still at most while short work is done."""
 Work = Callable[[], None]
 
 
@@ -52,10 +58,13 @@ class Crew:
         self._most = most
         self._begun = self._idle = self._watching = 0
         self._jobs: deque[tuple[Work, Work]] = deque()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._done = threading.Condition(lock), threading.Condition(lock)
         self._at_work: object | None = None
         self._since = 0.0
         self._closed = False
+        self._gathered: list[tuple[Work, Work]] = []
+        self._giving_way = False
 
     async def run(self, bell: Bell, work: Work) -> None:
         """Have work done, and wait for its end; work that raises ends the wait too."""
@@ -65,8 +74,29 @@ class Crew:
             if not done.done():
                 done.set_result(None)
 
-        self._put(work, lambda: bell.call(end))
+        self._gathered.append((work, lambda: bell.call(end)))
+        if not self._giving_way:
+            self._giving_way = True
+            asyncio.get_running_loop().call_soon(self._give_way)
         await done
+
+    def _give_way(self) -> None:
+        """Hand over what has gathered, and stand still while it is done, but for what is long; then move bytes."""
+        with self._changed:
+            self._jobs.extend(self._gathered)
+            self._gathered.clear()
+            if self._jobs:
+                self._call_another()
+            ends = time.monotonic() + STILL
+            while (self._at_work is not None or self._jobs) and (left := self._left(ends)) > 0:
+                self._done.wait(left)
+            self._giving_way = bool(self._jobs) and self._left(math.inf) > 0
+        if self._giving_way:
+            asyncio.get_running_loop().call_soon(self._give_way)
+
+    def _left(self, ends: float) -> float:
+        """Return the seconds until ``ends``, or until who is at work loses its turn."""
+        return (ends if self._at_work is None else min(ends, self._since + SHORT)) - time.monotonic()
 
     def close(self) -> None:
         """Let the threads end after what they are at; what waits is given up."""
@@ -74,11 +104,6 @@ class Crew:
             self._closed = True
             self._jobs.clear()
             self._changed.notify_all()
-
-    def _put(self, work: Work, after: Work) -> None:
-        with self._changed:
-            self._jobs.append((work, after))
-            self._call_another()
 
     def _call_another(self) -> None:
         """Call a thread to work, or to watch that whoever is at work does not take long; one that watches is enough."""
@@ -102,6 +127,7 @@ class Crew:
             with self._changed:
                 if self._at_work is me and not self._jobs:
                     self._at_work = None
+                    self._done.notify()
 
     def _next(self, me: object) -> tuple[Work, Work] | None:
         """Return the next job once its turn has come, None where there are to be no more."""

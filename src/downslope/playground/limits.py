@@ -10,15 +10,15 @@ PIECE_BYTES = 2 << 20
 """Longest piece of an upload."""
 UPLOAD_BYTES = 200 << 20
 """Largest table that is read from a page."""
-UPLOADS_BYTES = 2 << 30
-"""Bytes of the tables of all pages together, so that many pages cannot fill the memory."""
+UPLOADS_BYTES = 1 << 30
+"""Bytes of the tables of all pages of one process together, so that many pages cannot fill the memory."""
 PENDING = 64
 """Messages of a page that may wait to be answered; a page that sends more is sent away."""
 MESSAGES_A_SECOND = 500
 """Messages a second that a page may send over ``MESSAGES_SECONDS``: a drag sends 120, an upload in pieces fewer."""
 MESSAGES_SECONDS = 4.0
 SESSIONS = 200
-"""Pages at once."""
+"""Pages of one process at once; ``helpers`` says how many processes there are."""
 FRAMES_A_SECOND = 60.0
 """Frames that a running room sends at most."""
 UPDATES_A_SECOND = 20_000.0

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from downslope.playground.crew import Bell, Crew
 from downslope.playground.gate import Gate
+from downslope.playground.helpers import Door, Guest, can_help
 from downslope.playground.inbox import FloodError, Inbox
 from downslope.playground.limits import MESSAGE_BYTES, SESSIONS
 from downslope.playground.outbox import Outbox
@@ -44,11 +45,15 @@ Begin = Callable[[Callable[[Message, list[bytes]], None]], Session]
 
 
 class Playground:
-    """All pages that are open, and the threads that answer them."""
+    """All pages that are open, and the threads that answer them.
+
+    alone: whether sessions begin with what only this process has, so that no other can help.
+    """
 
     def __init__(self, gate: Gate, begin: Begin = Session) -> None:
         """Take who may come in, and how a session begins."""
         self.gate, self._begin = gate, begin
+        self.alone = begin is not Session
         self.sessions: set[Session] = set()
         self._crew = Crew(THREADS)
         self._bell: Bell | None = None
@@ -224,13 +229,43 @@ def _lock_database() -> None:
 
 
 def serve(playground: Playground, listening: socket.socket) -> None:
-    """Serve until Ctrl-C, and free everything."""
+    """Serve until Ctrl-C, with helpers where many pages come, and free everything."""
+    door = Door(playground.gate, lambda: len(playground.sessions))
+    with _ready(playground), suppress(KeyboardInterrupt):
+        if playground.alone or not can_help():
+            server(playground).run(sockets=[listening])
+        else:
+            asyncio.run(_serve_with(server(playground), lambda running: door.keep(running, listening), door.close))
+
+
+def serve_beside(playground: Playground, line: socket.socket) -> None:
+    """Serve what another process hands over, until that ends."""
+    with _ready(playground), suppress(KeyboardInterrupt):
+        asyncio.run(_serve_with(server(playground), lambda running: Guest(running, line).stay()))
+
+
+async def _serve_with(
+    running: Server, beside: Callable[[Server], Awaitable[None]], after: Callable[[], None] = lambda: None
+) -> None:
+    """Run a server that listens nowhere beside what brings it connections."""
+    bringing = asyncio.ensure_future(beside(running))
+    try:
+        await running.serve(sockets=[])
+    finally:
+        bringing.cancel()
+        with suppress(asyncio.CancelledError):
+            await bringing
+        after()
+
+
+@contextmanager
+def _ready(playground: Playground) -> Generator[None]:
+    """Make this process one that serves, and free everything at the end."""
     _lock_database()
     before = sys.getswitchinterval()
     sys.setswitchinterval(TURN_SECONDS)
     try:
-        with suppress(KeyboardInterrupt):
-            server(playground).run(sockets=[listening])
+        yield
     finally:
         sys.setswitchinterval(before)
         playground.close()

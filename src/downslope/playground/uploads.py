@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 
 def hold(more: int) -> None:
-    """Count bytes of tables of all pages together; raises SourceError where there are too many."""
+    """Count bytes of tables of all pages of this process; raises SourceError where there are too many."""
     with _lock:
         if more > 0 and _held["bytes"] + more > UPLOADS_BYTES:
             message = say("other pages hold too many tables at the moment; close one, or try again later")
