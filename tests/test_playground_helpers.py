@@ -50,7 +50,7 @@ class Class:
                 told = (each / "cmdline").read_text()
             except OSError:
                 continue
-            if parent == self.process.pid and "playground.helpers" in told:
+            if parent == self.process.pid and "playground.helper_process" in told:
                 found.append(int(each.name))
         return found
 

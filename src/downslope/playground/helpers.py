@@ -25,6 +25,7 @@ from downslope.playground.gate import Gate
 if TYPE_CHECKING:
     from uvicorn import Server
 
+PROGRAM = "downslope.playground.helper_process"
 PAGES_ALONE = 6
 """Pages of the first process at which it starts helpers."""
 PAGES_WAIT = 12
@@ -48,7 +49,7 @@ class Helper:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-m", PROGRAM, str(theirs.fileno())],
                 stdin=subprocess.PIPE, pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the first process, whose end is theirs
             )  # fmt: skip
@@ -210,18 +211,3 @@ class Guest:
             task = asyncio.create_task(serve_here(self._server, socket.socket(fileno=each)))
             self._coming.add(task)
             task.add_done_callback(self._coming.discard)
-
-
-def main() -> None:
-    """Be a helper: the gate as JSON on standard input, the number of an open socket as the argument."""
-    from downslope.playground.rooms import rooms
-    from downslope.playground.server import Playground, serve_beside
-
-    gate = Gate(**json.load(sys.stdin))
-    rooms()
-    with socket.socket(fileno=int(sys.argv[1])) as line:
-        serve_beside(Playground(gate), line)
-
-
-if __name__ == "__main__":
-    main()
