@@ -16,6 +16,7 @@ import numpy as np
 from downslope.certificate import certify, has_proof, relative_gap, start_objective
 from downslope.choices.curvature import Moments, exact_moments, in_memory, mean_bend, measure_moments, shape_of
 from downslope.choices.method import choose_method
+from downslope.choices.penalty import choose_penalty, is_wide
 from downslope.choices.start import constant_start, middle
 from downslope.data.blocks import Examples, Source
 from downslope.data.large.stream import Stream
@@ -65,11 +66,10 @@ def pose(examples: Source, spec: Spec, loss: str, outputs: int) -> Problem:
     delta = 1.0
     if loss == "huber":
         delta = _number(spec.huber_delta, lambda: _huber_delta(examples, choices))
-    l2 = _number(spec.l2, lambda: _least_penalty(examples, loss, choices))
-    objective = Objective(
-        make_loss(loss, delta=delta, quantile=spec.quantile), spec.l1, l2, spec.fit_intercept, outputs
-    )
-    return Problem(examples, objective, tuple(choices))
+    shape = make_loss(loss, delta=delta, quantile=spec.quantile)
+    free = Objective(shape, spec.l1, 0.0, spec.fit_intercept, outputs)
+    l2 = _number(spec.l2, lambda: _penalty(examples, free, spec.seed, choices))
+    return Problem(examples, replace(free, l2=l2), tuple(choices))
 
 
 def _number(value: float | str, otherwise: Callable[[], float]) -> float:
@@ -90,18 +90,20 @@ def _huber_delta(given: Source, choices: list[Choice]) -> float:
     return delta
 
 
-def _least_penalty(examples: Source, loss: str, choices: list[Choice]) -> float:
-    if loss == "squared":
+def _penalty(examples: Source, free: Objective, seed: int, choices: list[Choice]) -> float:
+    if is_wide(examples) and free.l1 == 0:
+        choices.append(choose_penalty(examples, free, effective_examples(examples), seed))
+    elif free.loss.name == "squared":
         reason = say("the squared loss has a minimum, and a proof of it, without a penalty")
         choices.append(Choice("l2", 0.0, reason))
-        return 0.0
-    size = effective_examples(examples)
-    reason = say(
-        "1 / n for {size} examples: weak enough to leave the fit alone, and the minimum can be proved",
-        size=f"{size:,.0f}",
-    )
-    choices.append(Choice("l2", 1.0 / size, reason))
-    return 1.0 / size
+    else:
+        size = effective_examples(examples)
+        reason = say(
+            "1 / n for {size} examples: weak enough to leave the fit alone, and the minimum can be proved",
+            size=f"{size:,.0f}",
+        )
+        choices.append(Choice("l2", 1.0 / size, reason))
+    return float(choices[-1].value)
 
 
 def effective_examples(examples: Source) -> float:

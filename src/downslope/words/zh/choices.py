@@ -34,6 +34,9 @@ CHOICES = {
     "1 / n for {size} examples: weak enough to leave the fit alone, and the minimum can be proved": (
         "{size} 个样本时取 1 / n：弱到不影响拟合，又使最小值可以证明"
     ),
+    "of {penalties} penalties the lowest loss on {held} rows set aside: {columns} columns are many for {rows} rows": (
+        "{penalties} 个惩罚中在留出的 {held} 行上损失最低的一个：对 {rows} 行来说 {columns} 列算多"
+    ),
     "{deviations} robust deviations of the target, which is {deviation} around its median": (
         "目标的 {deviations} 个稳健标准差；目标在中位数附近的稳健标准差为 {deviation}"
     ),
