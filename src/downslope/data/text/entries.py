@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.blocks import SparseRows
-from downslope.types import Offsets, Vector
+from downslope.types import Codes, Offsets, Vector
 
 LABEL = "label"
 """The target of such a file."""
@@ -18,18 +18,30 @@ NAME_LETTERS = 200
 
 
 @dataclass(frozen=True)
+class Origins:
+    """Where names begin. begins: (n,) of the line of each row. within: (entries,) of each name in its line."""
+
+    begins: Offsets
+    within: Codes
+
+    def of(self, entries: NDArray[np.intp], rows: SparseRows) -> Offsets:
+        """Return where the names of some entries begin in all files together."""
+        return self.begins[np.searchsorted(rows.starts, entries, "right") - 1] + self.within[entries]
+
+
+@dataclass(frozen=True)
 class FileEntries:
     """The entries of the rows of svmlight or Vowpal Wabbit files.
 
     rows: ``places`` are the indices of svmlight, or the 32 bits of the hash of a feature's name. importance: (n,) of
-    each row, None where all are 1. origins: (entries,) where the names begin in ``contents``, None where indices name
-    themselves. contents: the files, one after the other. bad: lines left out.
+    each row, None where all are 1. origins: where the names begin in ``contents``, None where indices name themselves.
+    contents: the files, one after the other. bad: lines left out.
     """
 
     format: str
     rows: SparseRows
     importance: Vector | None
-    origins: Offsets | None
+    origins: Origins | None
     contents: tuple[NDArray[np.uint8], ...]
     bad: int = 0
 
@@ -38,7 +50,7 @@ class FileEntries:
         from downslope.data.text.parsing import write_names
 
         assert self.origins is not None
-        origins = self.origins[entries]
+        origins = self.origins.of(entries, self.rows)
         ends = np.zeros(origins.shape[0], np.int64)
         letters = np.empty(0, np.uint8)
         for _ in range(2):  # first how long they are, then what they are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow, compute
 from downslope.data.blocks import SparseRows
 from downslope.data.text.buckets import in_parts, threads
-from downslope.data.text.entries import LABEL, VOWPAL_WABBIT, FileEntries
+from downslope.data.text.entries import LABEL, VOWPAL_WABBIT, FileEntries, Origins
 from downslope.errors import SourceError
-from downslope.types import Offsets, Vector
+from downslope.types import Codes, Offsets, Vector
 from downslope.words import Sentence, say
 
 AT_ONCE = 1 << 22
@@ -29,13 +30,36 @@ NEWLINE = 10
 
 @dataclass(frozen=True)
 class _Part:
-    """Some lines as rows; bad: numbers of the malformed ones, from 0, and what is wrong with each."""
+    """Some lines as rows.
+
+    values: None where all are 1. begins: (rows,) where the line of each row begins. origins: (entries,) where the name
+    of each entry begins in it. bad: where the malformed lines begin, and what is wrong with each.
+    """
 
     labels: Vector
     importance: Vector
-    rows: SparseRows
-    origins: Offsets
+    starts: Offsets
+    ids: Codes
+    values: Vector | None
+    origins: Codes
+    begins: Offsets
     bad: list[tuple[int, int]]
+
+
+class _Scratch(threading.local):
+    """The arrays that a thread reads a part into: memory used again costs a tenth of memory that is new."""
+
+    arrays: dict[str, NDArray[Any]]
+
+    def __init__(self) -> None:
+        self.arrays = {}
+
+    def array(self, name: str, size: int, dtype: type[np.generic]) -> NDArray[Any]:
+        """Return an array of at least this size; what it held is gone."""
+        there = self.arrays.get(name)
+        if there is None or there.shape[0] < size:
+            there = self.arrays[name] = np.empty(size, dtype)
+        return there
 
 
 def read_lines(paths: Sequence[Path], format: str, packing: Sequence[str | None], *, skip_bad: bool) -> Any:
@@ -45,28 +69,44 @@ def read_lines(paths: Sequence[Path], format: str, packing: Sequence[str | None]
     """
     contents: list[NDArray[np.uint8]] = []
     parts: list[_Part] = []
+    begins: list[Offsets] = []
     base = bad = 0
     for path, packed in zip(paths, packing, strict=True):
         content = _content(path, packed)
-        found = _parts(content, format, base)
+        found = _parts(content, format)
         wrong = [each for part in found for each in part.bad]
         if wrong and not skip_bad:
             raise SourceError(_complaint(path, content, *wrong[0]))
         bad += len(wrong)
         parts += found
+        begins += [part.begins + base for part in found]
         base += content.shape[0]
         contents.append(content)
-    rows = SparseRows.joined([each.rows for each in parts])
+    rows = _joined(parts)
     if not rows.rows:
         message = say("{source} holds no row; give a file with examples", source=str(paths[0]))
         raise SourceError(message)
     importance = np.concatenate([each.importance for each in parts])
     named = format == VOWPAL_WABBIT
+    origins = Origins(np.concatenate(begins), np.concatenate([each.origins for each in parts])) if named else None
     entries = FileEntries(
-        format, rows, None if bool((importance == 1).all()) else importance,
-        np.concatenate([each.origins for each in parts]) if named else None, tuple(contents) if named else (), bad,
+        format, rows, None if bool((importance == 1).all()) else importance, origins,
+        tuple(contents) if named else (), bad,
     )  # fmt: skip
     return _label_table(np.concatenate([each.labels for each in parts])), entries
+
+
+def _joined(parts: list[_Part]) -> SparseRows:
+    """Return the rows of all parts; values that are all 1 in float32, since nothing is lost by it."""
+    ids: Codes = np.concatenate([each.ids for each in parts])
+    lengths = np.concatenate([np.diff(each.starts) for each in parts])
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    if all(each.values is None for each in parts):
+        return SparseRows(starts, ids, np.ones(ids.size, np.float32))
+    values: Vector = np.concatenate(
+        [np.ones(each.ids.shape[0]) if each.values is None else each.values for each in parts]
+    )
+    return SparseRows(starts, ids, values)
 
 
 def _content(path: Path, packed: str | None) -> NDArray[np.uint8]:
@@ -87,38 +127,49 @@ def _content(path: Path, packed: str | None) -> NDArray[np.uint8]:
     return np.append(whole, np.uint8(NEWLINE))
 
 
-def _parts(content: NDArray[np.uint8], format: str, base: int) -> list[_Part]:
+def _parts(content: NDArray[np.uint8], format: str) -> list[_Part]:
+    """Return the lines of a file in parts of whole lines, read on all processors."""
     from downslope.data.text import parsing
 
-    ends = np.flatnonzero(content == NEWLINE)
-    lines = int(ends.shape[0])
+    named = format == VOWPAL_WABBIT
+    read = parsing.read_vw if named else parsing.read_svmlight
+    scratch = _Scratch()
 
     def part(first: int, last: int) -> _Part:
-        size = int(ends[last - 1] - (ends[first - 1] if first else -1))
-        count, room = last - first, size // 2 + 1
+        begin, stop = _after_newline(content, first), _after_newline(content, last)
+        count, room = int(parsing.count_lines(content, begin, stop)), (stop - begin) // 2 + 1
         out = parsing.Lines(
-            np.empty(count), np.empty(count), np.zeros(count + 1, np.int64), np.empty(room, np.int32), np.empty(room),
-            np.empty(room if format == VOWPAL_WABBIT else 0, np.int64), np.empty(count, np.uint8),
+            np.empty(count), np.empty(count), np.zeros(count + 1, np.int64), scratch.array("ids", room, np.int32),
+            scratch.array("values", room, np.float64), scratch.array("origins", room if named else 0, np.int32),
+            np.empty(count, np.int64), np.empty(count, np.uint8),
         )  # fmt: skip
-        if format == VOWPAL_WABBIT:
-            rows = parsing.read_vw(content, ends, first, last, base, out)
-        else:
-            rows = parsing.read_svmlight(content, ends, first, last, out)
+        rows = read(content, begin, stop, out)
         filled = int(out.starts[rows])
+        values = out.values[:filled]
         wrong = np.flatnonzero(out.status > parsing.SKIPPED)
         return _Part(
-            out.labels[:rows], out.importance[:rows],
-            SparseRows(out.starts[: rows + 1], out.ids[:filled], out.values[:filled]),
-            out.origins[:filled], [(first + line, int(out.status[line])) for line in wrong.tolist()],
+            out.labels[:rows], out.importance[:rows], out.starts[: rows + 1], out.ids[:filled].copy(),
+            None if bool((values == 1).all()) else values.copy(), out.origins[: filled if named else 0].copy(),
+            out.begins[out.status == parsing.ROW],
+            [(int(out.begins[line]), int(out.status[line])) for line in wrong.tolist()],
         )  # fmt: skip
 
-    return in_parts(lines, part, max(-(-content.shape[0] // AT_ONCE), threads() if lines > 1 << 10 else 1))
+    size = content.shape[0]
+    return in_parts(size, part, max(-(-size // AT_ONCE), threads() if size > 1 << 16 else 1))
 
 
-def _complaint(path: Path, content: NDArray[np.uint8], line: int, wrong: int) -> Sentence:
-    ends = np.flatnonzero(content == NEWLINE)
-    begin = int(ends[line - 1]) + 1 if line else 0
-    text = content[begin : int(ends[line])].tobytes().decode("utf-8", "replace").strip()
+def _after_newline(content: NDArray[np.uint8], place: int) -> int:
+    """Return where the first line begins that begins at a place or behind it."""
+    from downslope.data.text import parsing
+
+    return place if place == 0 else int(parsing.line_end(content, place - 1)) + 1
+
+
+def _complaint(path: Path, content: NDArray[np.uint8], begin: int, wrong: int) -> Sentence:
+    from downslope.data.text import parsing
+
+    line = int(parsing.count_lines(content, 0, begin))
+    text = content[begin : int(parsing.line_end(content, begin))].tobytes().decode("utf-8", "replace").strip()
     return say(
         "{path}, line {line}: {wrong}: {text}; mend it, or leave such lines out with --skip-bad-lines",
         path=str(path),

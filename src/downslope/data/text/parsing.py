@@ -29,11 +29,17 @@ EXACT_TENS = 22
 HIGHEST_INDEX = 2**31 - 1
 
 
+ENDS_NAME = np.zeros(256, np.bool_)
+"""Whether a byte ends a name: a blank, a colon or a bar, or the end of the line."""
+ENDS_NAME[[BLANK, TAB, RETURN, COLON, BAR, NEWLINE]] = True
+
+
 class Lines(NamedTuple):
     """What some lines hold, row after row.
 
     labels, importance: (lines,) of each row, NaN where there is no label. starts: (lines + 1,). ids, values: (entries,)
-    of each entry, and origins where its name begins. status: (lines,) ROW, SKIPPED, or what is wrong.
+    of each entry, and origins where its name begins in its line. begins: (lines,) where each line begins. status:
+    (lines,) ROW, SKIPPED, or what is wrong.
     """
 
     labels: Vector
@@ -41,8 +47,26 @@ class Lines(NamedTuple):
     starts: Offsets
     ids: Codes
     values: Vector
-    origins: Offsets
+    origins: Codes
+    begins: Offsets
     status: NDArray[np.uint8]
+
+
+@kernel
+def count_lines(text: Bytes, begin: int, end: int) -> int:
+    """Return the lines that end in a part of a text."""
+    lines = 0
+    for place in range(begin, end):
+        lines += text[place] == NEWLINE
+    return lines
+
+
+@kernel
+def line_end(text: Bytes, place: int) -> int:
+    """Return where the line at a place ends; there is a newline ahead."""
+    while text[place] != NEWLINE:
+        place += 1
+    return place
 
 
 @inlined
@@ -179,20 +203,21 @@ def content_end(text: Bytes, place: int, end: int) -> int:
 
 
 @kernel
-def read_svmlight(text: Bytes, ends: Offsets, first: int, last: int, out: Lines) -> int:
-    """Read the lines first .. last of a file, which end at ``ends``; return how many rows they hold."""
-    row, filled = 0, 0
-    for line in range(first, last):
-        begin = ends[line - 1] + 1 if line > 0 else 0
-        end = content_end(text, begin, ends[line])
+def read_svmlight(text: Bytes, begin: int, stop: int, out: Lines) -> int:
+    """Read the lines between two places, each after a newline; return how many rows they hold."""
+    row, filled, line = 0, 0, 0
+    while begin < stop:
+        whole = line_end(text, begin)
+        end = content_end(text, begin, whole)
         place = after_blanks(text, begin, end)
-        out.status[line - first] = SKIPPED
+        out.begins[line], out.status[line] = begin, SKIPPED
         if place < end:
             wrong, filled = read_svmlight_line(text, place, end, out, row, filled)
-            out.status[line - first] = wrong
+            out.status[line] = wrong
             if not wrong:
                 row += 1
                 out.starts[row] = filled
+        begin, line = whole + 1, line + 1
     return row
 
 
@@ -210,7 +235,7 @@ def hash_name(text: Bytes, begin: int, end: int, seed: np.uint64) -> np.uint64:
 @kernel
 def name_end(text: Bytes, place: int, end: int) -> int:
     """Return where the name at a place ends: at a blank, a colon or a bar."""
-    while place < end and not is_blank(text[place]) and text[place] not in (COLON, BAR, NEWLINE):
+    while place < end and not ENDS_NAME[text[place]]:
         place += 1
     return place
 
@@ -253,7 +278,7 @@ def read_head(text: Bytes, place: int, bar: int, out: Lines, row: int) -> int:
 
 
 @kernel
-def read_space(text: Bytes, place: int, end: int, base: int, out: Lines, filled: int) -> tuple[int, int, int]:
+def read_space(text: Bytes, place: int, end: int, begin: int, out: Lines, filled: int) -> tuple[int, int, int]:
     """Read one namespace behind its bar; return what is wrong, the place behind it, and how many entries there are."""
     stop = name_end(text, place, end)
     seed = hash_name(text, place, stop, np.uint64(0))
@@ -272,15 +297,16 @@ def read_space(text: Bytes, place: int, end: int, base: int, out: Lines, filled:
             return NO_VALUE, end, filled
         if value * factor != 0:
             out.ids[filled], out.values[filled] = np.int32(np.uint32(hashed)), value * factor
-            out.origins[filled] = base + origin
+            out.origins[filled] = origin - begin
             filled += 1
         place = after_blanks(text, place, end)
     return 0, place, filled
 
 
 @kernel
-def read_vw_line(text: Bytes, place: int, end: int, base: int, out: Lines, row: int, filled: int) -> tuple[int, int]:
-    """Read one line behind its blanks; return what is wrong, or 0, and how many entries there are now."""
+def read_vw_line(text: Bytes, begin: int, end: int, out: Lines, row: int, filled: int) -> tuple[int, int]:
+    """Read one line that is not blank; return what is wrong, or 0, and how many entries there are now."""
+    place = after_blanks(text, begin, end)
     first, bar = filled, place
     while bar < end and text[bar] != BAR:
         bar += 1
@@ -288,27 +314,27 @@ def read_vw_line(text: Bytes, place: int, end: int, base: int, out: Lines, row: 
         return NO_BAR, first
     wrong = read_head(text, place, bar, out, row)
     while bar < end and not wrong:
-        wrong, bar, filled = read_space(text, bar + 1, end, base, out, filled)
+        wrong, bar, filled = read_space(text, bar + 1, end, begin, out, filled)
     return wrong, (first if wrong else filled)
 
 
 @kernel
-def read_vw(text: Bytes, ends: Offsets, first: int, last: int, base: int, out: Lines) -> int:
-    """Read the lines first .. last of a file, which end at ``ends``; return how many rows they hold.
+def read_vw(text: Bytes, begin: int, stop: int, out: Lines) -> int:
+    """Read the lines between two places, each after a newline; return how many rows they hold.
 
-    base: added to where names begin. Names of one row that share an index are one entry each.
+    Names of one row that share an index are one entry each.
     """
-    row, filled = 0, 0
-    for line in range(first, last):
-        begin = ends[line - 1] + 1 if line > 0 else 0
-        place = after_blanks(text, begin, ends[line])
-        out.status[line - first] = SKIPPED
-        if place < ends[line]:
-            wrong, filled = read_vw_line(text, place, ends[line], base, out, row, filled)
-            out.status[line - first] = wrong
+    row, filled, line = 0, 0, 0
+    while begin < stop:
+        end = line_end(text, begin)
+        out.begins[line], out.status[line] = begin, SKIPPED
+        if after_blanks(text, begin, end) < end:
+            wrong, filled = read_vw_line(text, begin, end, out, row, filled)
+            out.status[line] = wrong
             if not wrong:
                 row += 1
                 out.starts[row] = filled
+        begin, line = end + 1, line + 1
     return row
 
 
