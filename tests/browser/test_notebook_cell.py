@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -76,6 +77,20 @@ def _wait_for(address: str) -> None:
             time.sleep(0.2)
 
 
+def run_all(page: Any) -> None:
+    """Run all cells; JupyterLab forgets it where the kernel is not there yet, so it is asked until a cell has begun."""
+    begun = page.locator(".jp-Notebook .jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]"))
+    ends = time.monotonic() + PATIENCE
+    while not begun.count():
+        assert time.monotonic() < ends, "no cell was run"
+        page.locator(".lm-MenuBar-item", has_text="Run").click()
+        page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+        for _ in range(50):
+            if begun.count():
+                return
+            page.wait_for_timeout(100)
+
+
 @pytest.mark.timeout(300)
 def test_a_run_and_the_playground_are_drawn_in_a_notebook(chromium: Any, root: Path, tmp_path: Path) -> None:
     if not front_end.is_built():
@@ -91,9 +106,7 @@ def test_a_run_and_the_playground_are_drawn_in_a_notebook(chromium: Any, root: P
             page.on("request", lambda request: asked.append(request.url))
             page.goto(link.format(name="show.ipynb"))
             page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
-            page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()  # else nothing is run
-            page.locator(".lm-MenuBar-item", has_text="Run").click()
-            page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+            run_all(page)
             shown = page.locator(".jp-OutputArea-output .downslope")
             shown.nth(1).locator("figure svg").first.wait_for()
             record, room = shown.nth(0), shown.nth(1)
