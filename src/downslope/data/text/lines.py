@@ -21,7 +21,7 @@ from downslope.errors import SourceError
 from downslope.types import Codes, Offsets, Vector
 from downslope.words import Sentence, say
 
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 20
 """Bytes that a thread reads at once."""
 SHOWN = 60
 """Characters of a malformed line that are shown."""
