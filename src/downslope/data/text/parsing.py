@@ -8,13 +8,13 @@ gives it, before the bits above ``-b`` are cut off.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.compiling import inlined, kernel
-from downslope.data.text.hashing import B0, B8, B32, Bytes, finished, mixed_in, murmur
+from downslope.data.text.hashing import B0, B8, B32, LOW, Bytes, finished, mixed_in
 from downslope.types import Codes, Offsets, Vector
 
 ROW, SKIPPED = 0, 1
@@ -29,12 +29,14 @@ EXACT_TENS = 22
 HIGHEST_INDEX = 2**31 - 1
 
 
+ONE = np.uintp(1)
 IS_BLANK = np.zeros(256, np.bool_)
 """Whether a byte parts words within a line."""
 IS_BLANK[[BLANK, TAB, RETURN]] = True
 ENDS_NAME = np.zeros(256, np.bool_)
 """Whether a byte ends a name: a blank, a colon or a bar, or the end of the line."""
 ENDS_NAME[[BLANK, TAB, RETURN, COLON, BAR, NEWLINE]] = True
+Place: TypeAlias = "int | np.intp"
 
 
 class Lines(NamedTuple):
@@ -87,7 +89,7 @@ def after_blanks(text: Bytes, place: int, end: int) -> int:
 
 
 @kernel
-def read_digits(text: Bytes, place: int, end: int, mantissa: int) -> tuple[int, int, int, int]:
+def read_digits(text: Bytes, place: Place, end: int, mantissa: int) -> tuple[int, int, int, Place]:
     """Read digits behind a mantissa; return the mantissa, how many it took and left out, and the place behind them."""
     taken, left_out = 0, 0
     while place < end and ZERO <= text[place] <= NINE:
@@ -101,7 +103,7 @@ def read_digits(text: Bytes, place: int, end: int, mantissa: int) -> tuple[int, 
 
 
 @kernel
-def read_sign(text: Bytes, place: int, end: int) -> tuple[bool, int]:
+def read_sign(text: Bytes, place: Place, end: int) -> tuple[bool, Place]:
     """Return whether a minus stands at a place, and the place behind a sign."""
     if place < end and text[place] in (PLUS, MINUS):
         return text[place] == MINUS, place + 1
@@ -109,7 +111,7 @@ def read_sign(text: Bytes, place: int, end: int) -> tuple[bool, int]:
 
 
 @kernel
-def read_exponent(text: Bytes, place: int, end: int) -> tuple[int, int]:
+def read_exponent(text: Bytes, place: Place, end: int) -> tuple[int, Place]:
     """Read what stands behind an e; return the exponent and the place behind it, or -1 where there is no number."""
     minus, place = read_sign(text, place, end)
     exponent, taken, _, place = read_digits(text, place, end, 0)
@@ -120,7 +122,7 @@ def read_exponent(text: Bytes, place: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def read_number(text: Bytes, place: int, end: int) -> tuple[float, int]:
+def read_number(text: Bytes, place: Place, end: int) -> tuple[float, Place]:
     """Read a decimal number; return it and the place behind it, or -1 where there is none.
 
     Right to the last bit up to 15 digits and exponents up to 22, beyond that within a few units of the last place.
@@ -155,7 +157,7 @@ def word_end(text: Bytes, place: int, end: int) -> int:
 
 
 @kernel
-def read_entry(text: Bytes, place: int, end: int) -> tuple[int, float, int]:
+def read_entry(text: Bytes, place: Place, end: int) -> tuple[int, float, int]:
     """Read ``index:value``; return both and 0, or what is wrong."""
     index, taken, left_out, place = read_digits(text, place, end, 0)
     if taken == 0 or place >= end or text[place] != COLON:
@@ -177,11 +179,11 @@ def read_svmlight_line(text: Bytes, place: int, end: int, out: Lines, row: int, 
     """Read one line behind its blanks; return what is wrong, or 0, and how many entries there are now."""
     first, highest = filled, -1
     stop = word_end(text, place, end)
-    out.labels[row], place = read_number(text, place, stop)
+    out.labels[row], after = read_number(text, place, stop)
     out.importance[row] = 1.0
-    if place != stop:
+    if after != stop:
         return NO_LABEL, first
-    place = after_blanks(text, place, end)
+    place = after_blanks(text, stop, end)
     while place < end:
         stop = word_end(text, place, end)
         if not is_query(text, place, stop):
@@ -224,15 +226,14 @@ def read_svmlight(text: Bytes, begin: int, stop: int, out: Lines) -> int:
     return row
 
 
-@kernel
-def hash_name(text: Bytes, begin: int, end: int, seed: np.uint64) -> np.uint64:
-    """Return the hash of a name: of digits alone, their number plus the seed."""
-    number = np.uint64(0)
-    for place in range(begin, end):
-        if not ZERO <= text[place] <= NINE:
-            return np.uint64(murmur(text, begin, end, seed))
-        number = np.uint64(10) * number + (np.uint64(text[place]) - np.uint64(ZERO))
-    return (number + seed) & np.uint64(0xFFFFFFFF)
+@inlined
+def number_of(text: Bytes, begin: np.uintp, end: np.uintp, seed: np.uint64) -> np.uint64:
+    """Return the hash of a name of digits: their number plus the seed."""
+    number = B0
+    while begin < end:
+        number = np.uint64(10) * number + (np.uint64(text[begin]) - np.uint64(ZERO))
+        begin += ONE
+    return (number + seed) & LOW
 
 
 @kernel
@@ -244,7 +245,7 @@ def name_end(text: Bytes, place: int, end: int) -> int:
 
 
 @kernel
-def read_value(text: Bytes, place: int, end: int) -> tuple[float, int]:
+def read_value(text: Bytes, place: Place, end: int) -> tuple[float, Place]:
     """Read ``:value`` behind a name, 1 where there is none; return it and the place behind it, or -1."""
     if place >= end or text[place] != COLON:
         return 1.0, place
@@ -280,31 +281,52 @@ def read_head(text: Bytes, place: int, bar: int, out: Lines, row: int) -> int:
     return 0
 
 
+@inlined
+def read_name(text: Bytes, at: np.uintp, seed: np.uint64) -> tuple[np.uint64, np.uintp]:
+    """Return the hash of the name at a place, and where it ends.
+
+    It is hashed as it is read: to go over each name twice, with a call for each, took three times as long. The place is
+    never negative, since that an index might be costs a comparison at each byte.
+    """
+    origin = at
+    state, block, shift, others = seed, B0, B0, False
+    while not ENDS_NAME[text[at]]:
+        letter = text[at]
+        others |= letter < ZERO or letter > NINE
+        block |= np.uint64(letter) << shift
+        shift += B8
+        at += ONE
+        if shift == B32:
+            state, block, shift = mixed_in(state, block), B0, B0
+    if others:
+        return finished(state, block, np.uint64(at - origin)), at
+    return number_of(text, origin, at, seed), at
+
+
+@inlined
+def next_word(text: Bytes, at: np.uintp) -> np.uintp:
+    """Return the first place that is not blank; a newline is ahead."""
+    while IS_BLANK[text[at]]:
+        at += ONE
+    return at
+
+
 @kernel
-def read_space(text: Bytes, place: int, end: int, begin: int, out: Lines, filled: int) -> tuple[int, int, int]:
+def read_space(text: Bytes, place: Place, end: int, begin: int, out: Lines, filled: int) -> tuple[int, Place, int]:
     """Read one namespace behind its bar; return what is wrong, the place behind it, and how many entries there are."""
-    stop = name_end(text, place, end)
-    seed = hash_name(text, place, stop, np.uint64(0))
-    factor, place = read_value(text, stop, end)
+    seed, at = read_name(text, np.uintp(place), B0)
+    factor, place = read_value(text, np.intp(at), end)
     if place < 0:
         return NO_VALUE, end, filled
-    place = after_blanks(text, place, end)
-    at, one = np.uintp(place), np.uintp(1)  # never negative: such an index costs a comparison at each byte
-    while text[at] != BAR and text[at] != NEWLINE:
+    at = np.uintp(place)
+    while True:
+        at = next_word(text, at)
+        if text[at] in (BAR, NEWLINE):
+            return 0, np.intp(at), filled
         origin = at
-        state, block, shift, others = seed, B0, B0, False
-        while not ENDS_NAME[text[at]]:  # a hash as it is read: to go over each name twice took three times as long
-            letter = text[at]
-            others |= letter - ZERO > NINE - ZERO or letter < ZERO
-            block |= np.uint64(letter) << shift
-            shift += B8
-            at += one
-            if shift == B32:
-                state, block, shift = mixed_in(state, block), B0, B0
+        hashed, at = read_name(text, at, seed)
         if at == origin:
             return NO_NAME, end, filled
-        size = np.uint64(at - origin)
-        hashed = finished(state, block, size) if others else hash_name(text, np.intp(origin), np.intp(at), seed)
         value = 1.0
         if text[at] == COLON:
             value, place = read_value(text, np.intp(at), end)
@@ -315,10 +337,6 @@ def read_space(text: Bytes, place: int, end: int, begin: int, out: Lines, filled
             out.ids[filled], out.values[filled] = np.int32(np.uint32(hashed)), value * factor
             out.origins[filled] = np.intp(origin) - begin
             filled += 1
-        while IS_BLANK[text[at]]:
-            at += one
-    place = np.intp(at)
-    return 0, place, filled
 
 
 @kernel
