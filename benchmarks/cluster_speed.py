@@ -1,8 +1,9 @@
 """Passes over a table that lies with the workers of a cluster: rows a second by workers, and what a network costs.
 
-``python -m benchmarks.cluster_speed [ROWS]`` starts a Ray of its own on this machine, holds one table in crews of 1, 2
+``python -m benchmarks.cluster_speed [ROWS]`` starts a Ray of its own on this machine, holds a table in crews of 1, 2
 and 4 workers of one thread each, lets them take turns, and writes ``benchmarks/CLUSTER.md``. A network is emulated by a
-wait before and after every question.
+wait before and after every question. Of two tables one has categories, so that a row is some work, and one has numbers
+alone, so that a pass is bound by the memory that the cores share.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from benchmarks import large_tables
 from downslope.cluster import joining
 from downslope.cluster.crew import Asked, Crew
 from downslope.cluster.prepare import open_on_cluster, prepare_on_cluster
@@ -33,7 +35,9 @@ from downslope.records.figures import count, duration
 
 FILES, COLUMNS = 8, 30
 WORKERS = (1, 2, 4)
-TURNS = 15
+TURNS, STREAK, WARM = 3, 14, 4
+"""Turns of each crew, its passes in a turn, and how many of those do not count: a core that was idle is slower at
+first, and a fit makes its passes without a pause."""
 DELAYS = (0.0, 0.005, 0.05)
 """Seconds of the way to the workers, and of that back."""
 PAGE = Path(__file__).parent / "CLUSTER.md"
@@ -63,14 +67,21 @@ class Held:
     way: float = 0.0
 
 
-def write_table(folder: Path, rows: int) -> None:
-    """Write the files."""
+def write_flights(folder: Path, rows: int) -> str:
+    """Write flights, and return what they are."""
+    large_tables.make(rows, folder)
+    return "synthetic flights (6 numbers and 3 categories, 132 features)"
+
+
+def write_numbers(folder: Path, rows: int) -> str:
+    """Write columns of numbers, and return what they are."""
     rng = np.random.default_rng(3)
     for index in range(FILES):
         numbers = rng.normal(size=(rows // FILES, COLUMNS)).astype(np.float32)
         late = numbers[:, 0] + rng.logistic(size=rows // FILES) > 0
         table = pa.table({**{f"x{place}": numbers[:, place] for place in range(COLUMNS)}, "late": late})
         parquet.write_table(table, folder / f"part-{index}.parquet", compression="none")
+    return f"synthetic rows of {COLUMNS} float32 numbers"
 
 
 def hold(source: str, workers: int, folder: Path) -> Held:
@@ -87,27 +98,30 @@ def hold(source: str, workers: int, folder: Path) -> Held:
 def measure(all_held: Sequence[Held]) -> list[Any]:
     """Measure passes of all crews in turn, and return the gradient that each found."""
     objective = Objective(make_loss("log"), 0.0, 1e-6, True, 1)
-    point = Point(np.full((COLUMNS, 1), 0.01), np.zeros(1))
+    point = Point(np.full((all_held[0].source.features, 1), 0.01), np.zeros(1))
     gradients = [engine.evaluate(each.source, objective, point).gradient.weights for each in all_held]
     for delay in DELAYS:
         taken: dict[int, list[float]] = {index: [] for index in range(len(all_held))}
         for _ in range(TURNS):
             for index, each in enumerate(all_held):
                 each.crew.delay = delay
-                began = time.perf_counter()
-                engine.evaluate(each.source, objective, point)
-                taken[index].append(time.perf_counter() - began)
+                taken[index] += streak(lambda each=each: engine.evaluate(each.source, objective, point))
         for index, each in enumerate(all_held):
             each.seconds[delay] = median(taken[index])
     for each in all_held:
         each.crew.delay = 0.0
-        ways: list[float] = []
-        for _ in range(TURNS):
-            began = time.perf_counter()
-            each.crew.ask(lambda actor: actor.alive.remote())
-            ways.append(time.perf_counter() - began)
-        each.way = median(ways)
+        each.way = median(streak(lambda each=each: each.crew.ask(lambda actor: actor.alive.remote())))
     return gradients
+
+
+def streak(work: Callable[[], object]) -> list[float]:
+    """Return the seconds of work that is done again and again, without the first times."""
+    taken: list[float] = []
+    for _ in range(STREAK):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return taken[WARM:]
 
 
 def predicted(all_held: Sequence[Held], index: int, delay: float) -> float:
@@ -117,16 +131,13 @@ def predicted(all_held: Sequence[Held], index: int, delay: float) -> float:
     return (one.seconds[0.0] - one.way) / at_once + all_held[index].way + 2 * delay
 
 
-def page(all_held: Sequence[Held], rows: int, equal: bool) -> str:
-    """Return what was measured, as a page."""
+def section(what: str, all_held: Sequence[Held], equal: bool) -> list[str]:
+    """Return what was measured of one table, as lines of a page."""
+    rows = all_held[0].source.rows
     lines = [
-        "# Passes on a cluster",
+        f"## {count(rows)} {what}",
         "",
-        f"Made by `python -m benchmarks.cluster_speed`: {count(rows)} synthetic rows of {COLUMNS} float32 columns in "
-        f"{FILES} Parquet files, held in memory by workers of one thread each on one machine of {joining.cores()} "
-        f"cores; log loss with its gradient; median of {TURNS} passes, the crews taking turns. The network is emulated "
-        "by a wait before and after each question. The gradients are "
-        + ("the same bits for all crews." if equal else "NOT THE SAME."),
+        "The gradients are " + ("the same bits for all crews." if equal else "NOT THE SAME."),
         "",
         "| workers | million rows a second | against one worker | scan and encode | an empty question |",
         "|---|---|---|---|---|",
@@ -140,9 +151,6 @@ def page(all_held: Sequence[Held], rows: int, equal: bool) -> str:
         )
     lines += [
         "",
-        "Predicted is what one worker takes without a network, less its way, shared among as many as there are cores, "
-        "and the way and the waits on top.",
-        "",
         "| workers | way, each direction | pass, measured | pass, predicted |",
         "|---|---|---|---|",
     ]
@@ -150,20 +158,34 @@ def page(all_held: Sequence[Held], rows: int, equal: bool) -> str:
         for delay, seconds in each.seconds.items():
             told = duration(predicted(all_held, index, delay))
             lines.append(f"| {workers} | {duration(delay)} | {duration(seconds)} | {told} |")
-    return "\n".join(lines) + "\n"
+    return [*lines, ""]
 
 
 def main(rows: int = 4_000_000) -> None:
     """Measure, and write the page."""
     os.environ["OMP_NUM_THREADS"] = "1"
     joining.join("auto", sum(WORKERS))
-    with tempfile.TemporaryDirectory(prefix="downslope-cluster-") as name:
-        folder = Path(name)
-        write_table(folder, rows)
-        all_held = [hold(str(folder / "*.parquet"), each, folder) for each in WORKERS]
-        gradients = measure(all_held)
-    equal = all(np.array_equal(each, gradients[0]) for each in gradients)
-    text = page(all_held, rows // FILES * FILES, equal)
+    lines = [
+        "# Passes on a cluster",
+        "",
+        "Made by `python -m benchmarks.cluster_speed`: tables held in memory by workers of one thread each on one "
+        f"machine of {joining.cores()} cores; log loss with its gradient; median of {TURNS * (STREAK - WARM)} passes "
+        "without a pause, the crews taking turns. The network is emulated by a wait before and after each question. "
+        "Predicted is what one worker takes without a network, less its way, shared among as many as there are cores, "
+        "and the way and the waits on top: what is more is what the cores share, above all the memory.",
+        "",
+    ]
+    for write in (write_flights, write_numbers):
+        with tempfile.TemporaryDirectory(prefix="downslope-cluster-") as name:
+            folder = Path(name)
+            what = write(folder, rows)
+            all_held = [hold(str(folder / "*.parquet"), each, folder) for each in WORKERS]
+            gradients = measure(all_held)
+        equal = all(np.array_equal(each, gradients[0]) for each in gradients)
+        lines += section(what, all_held, equal)
+        for each in all_held:
+            each.crew.dismiss()
+    text = "\n".join(lines)
     print(text)
     PAGE.write_text(text, encoding="utf-8")
     joining.leave()

@@ -60,7 +60,7 @@ def test_shards_are_dealt_out_in_order_and_evenly(rows: list[int], workers: int)
 def test_workers_sums_are_those_of_the_table() -> None:
     table, whole = table_of([300, 0, 50, 200]), whole_of([300, 0, 50, 200])
     workers = [Worker(first, last) for first, last in ((0, 2), (2, 4))]
-    replies = [each.total(table, target_sum, True) for each in workers]
+    replies = [each.total(("", table), target_sum, True) for each in workers]
     assert [each.rows for each in replies] == [300, 250]
     sums = {node: value for reply in replies for node, value in reply.sums.items()}
     assert sum_of(sums, 4) == pytest.approx(whole.target.sum())
@@ -70,11 +70,11 @@ def test_workers_give_the_examples_of_their_own_rows() -> None:
     table, whole = table_of([300, 50, 200]), whole_of([300, 50, 200])
     worker = Worker(1, 3)
     rows = np.array([2, 299, 300, 349, 350, 549])
-    found = worker.pick(table, rows)
+    found = worker.pick(("", table), rows)
     assert found is not None
     assert np.array_equal(found.target, whole.target[rows[2:]])
     assert np.array_equal(np.concatenate([each.numbers for each in found]), whole.blocks[0].numbers[rows[2:]])
-    assert worker.pick(table, rows[:2]) is None
+    assert worker.pick(("", table), rows[:2]) is None
 
 
 def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -11,12 +12,14 @@ from downslope.cluster.crew import Crew
 from downslope.cluster.library import ray
 from downslope.cluster.shard import Sharded
 from downslope.cluster.tree import sum_of
-from downslope.cluster.worker import Reply, joined
+from downslope.cluster.worker import Named, Reply, joined
 from downslope.data.blocks import Examples, Source, Walked
 from downslope.errors import WorkerError
 from downslope.types import Indices
 from downslope.words import say
 
+SMALL = 4096
+"""Features up to which weights go to every worker with the question."""
 Part = TypeVar("Part")
 
 
@@ -35,7 +38,7 @@ class ClusterSource(Source):
             "sparse_scale",
         ):  # fmt: skip
             setattr(self, name, getattr(like, name))
-        self.sent = ray().put(table)
+        self._name, self._told = uuid.uuid4().hex, list[Any]()
 
     @property
     def rows(self) -> int:
@@ -52,13 +55,24 @@ class ClusterSource(Source):
         """float32 or float64: the precision of ``numbers``."""
         return self.like.dtype
 
+    def _table(self, actor: Any) -> Named:
+        """Return the table for a worker: to one that has it already its name is enough."""
+        if any(each is actor for each in self._told):
+            return self._name, None
+        self._told.append(actor)
+        return self._name, self.table
+
+    def _sent(self, work: Any) -> Any:
+        """Return work as it travels: what is small goes with the question, what is not is sent once."""
+        return work if self.features <= SMALL else ray().put(work)
+
     def total(self, work: Callable[[Examples], Part], *, features: bool = True) -> Part:
         """Return the sum of ``work(part)`` over the parts of all shards; the same bits for any number of workers.
 
         Raises WorkerError where rows were lost or counted twice, which nothing else would show.
         """
-        sent = ray().put(work)
-        replies: list[Reply] = self.crew.ask(lambda actor: actor.total.remote(self.sent, sent, features))
+        sent = self._sent(work)
+        replies: list[Reply] = self.crew.ask(lambda actor: actor.total.remote(self._table(actor), sent, features))
         counted = sum(each.rows for each in replies)
         if counted != self.rows:
             raise WorkerError(
@@ -70,13 +84,13 @@ class ClusterSource(Source):
 
     def each(self, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> list[Walked]:
         """Return what ``work`` gives of the shards of each worker."""
-        sent = ray().put(work)
-        return self.crew.ask(lambda actor: actor.walk.remote(self.sent, sent))
+        sent = self._sent(work)
+        return self.crew.ask(lambda actor: actor.walk.remote(self._table(actor), sent))
 
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given global indices, rising, in memory as one block."""
         sent = ray().put(rows)
-        found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(self.sent, sent))
+        found: list[Examples | None] = self.crew.ask(lambda actor: actor.pick.remote(self._table(actor), sent))
         whole = joined([each for each in found if each is not None])
         return whole.pick(np.arange(whole.rows))
 

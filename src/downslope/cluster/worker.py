@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from downslope.data.large.stream import Stream
 from downslope.types import Indices
 
 Part = TypeVar("Part")
+Named: TypeAlias = "tuple[str, Sharded | None]"
+"""A table by its name, and what it is where the worker has not been told yet."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Worker:
             _keep_to(threads)
         self.mine = range(first, last)
         self.left = hold
+        self._tables: dict[str, Sharded] = {}
         self._opened: dict[tuple[str, int], Source] = {}
         self._rings: dict[Layout, list[Any]] = {}
 
@@ -66,9 +69,17 @@ class Worker:
         """Return ``work`` of the number of each shard."""
         return [work(index) for index in self.mine]
 
-    def total(self, table: Sharded, work: Callable[[Examples], Any], features: bool) -> Reply:
+    def _table(self, named: Named) -> Sharded:
+        """Return the table of a name, which comes with it the first time."""
+        name, table = named
+        if table is not None:
+            self._tables[name] = table
+        return self._tables[name]
+
+    def total(self, named: Named, work: Callable[[Examples], Any], features: bool) -> Reply:
         """Return the sums of ``work`` over the shards, as ``Source.total`` of each gives them."""
         began = time.perf_counter()
+        table = self._table(named)
         counted = 0
 
         def leaf(index: int) -> Any:
@@ -82,8 +93,9 @@ class Worker:
         sums = {node: sum_below(node, leaf) for node in nodes_of(self.mine.start, self.mine.stop)}
         return Reply(sums, counted, time.perf_counter() - began)
 
-    def walk(self, table: Sharded, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> Walked:
+    def walk(self, named: Named, work: Callable[[Sequence[tuple[int, Source]]], Walked]) -> Walked:
         """Return ``work`` of all shards that have rows; where one is damaged, it is opened anew first."""
+        table = self._table(named)
         mine = [index for index in self.mine if table.counts[index]]
         try:
             return work([(index, self._source(table, index)) for index in mine])
@@ -92,8 +104,9 @@ class Worker:
                 self._with(table, index, lambda source: source.total(_read))
             return work([(index, self._source(table, index)) for index in mine])
 
-    def pick(self, table: Sharded, rows: Indices) -> Examples | None:
+    def pick(self, named: Named, rows: Indices) -> Examples | None:
         """Return the examples of some global rows, rising, that lie in these shards; None where none does."""
+        table = self._table(named)
         parts: list[Examples] = []
         for index in self.mine:
             first, last = table.starts[index], table.starts[index + 1]
