@@ -1,9 +1,9 @@
 """Passes over a table that lies with the workers of a cluster: rows a second by workers, and what a network costs.
 
-``python -m benchmarks.cluster_speed [ROWS]`` starts a Ray of its own on this machine, holds a table in crews of 1, 2
-and 4 workers of one thread each, lets them take turns, and writes ``benchmarks/CLUSTER.md``. A network is emulated by a
-wait before and after every question. Of two tables one has categories, so that a row is some work, and one has numbers
-alone, so that a pass is bound by the memory that the cores share.
+``python -m benchmarks.cluster_speed [ROWS [ROWS]]`` starts a Ray of its own on this machine, holds a table in crews of
+1, 2 and 4 workers of one thread each, lets them take turns, and writes ``benchmarks/CLUSTER.md``. A network is emulated
+by a wait before and after every question. Of two tables one has categories, so that a row is some work, and one has
+numbers alone, so that a pass is bound by the memory that the cores share.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from downslope.records.figures import count, duration
 
 FILES, COLUMNS = 8, 30
 WORKERS = (1, 2, 4)
-TURNS, STREAK, WARM = 3, 14, 4
+TURNS, STREAK, WARM = 2, 10, 3
 """Turns of each crew, its passes in a turn, and how many of those do not count: a core that was idle is slower at
 first, and a fit makes its passes without a pause."""
 DELAYS = (0.0, 0.005, 0.05)
@@ -161,7 +161,7 @@ def section(what: str, all_held: Sequence[Held], equal: bool) -> list[str]:
     return [*lines, ""]
 
 
-def main(rows: int = 4_000_000) -> None:
+def main(flights: int = 32_000_000, numbers: int = 4_000_000) -> None:
     """Measure, and write the page."""
     os.environ["OMP_NUM_THREADS"] = "1"
     joining.join("auto", sum(WORKERS))
@@ -175,7 +175,7 @@ def main(rows: int = 4_000_000) -> None:
         "and the way and the waits on top: what is more is what the cores share, above all the memory.",
         "",
     ]
-    for write in (write_flights, write_numbers):
+    for write, rows in ((write_flights, flights), (write_numbers, numbers)):
         with tempfile.TemporaryDirectory(prefix="downslope-cluster-") as name:
             folder = Path(name)
             what = write(folder, rows)
