@@ -102,6 +102,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> tuple[Examples, Moments]:
     """Return 8,000 rows with a level that two of them have, and moments of 800 of the rows."""
     monkeypatch.setattr(curvature, "SAMPLE", 800)
     monkeypatch.setattr(curvature, "FULL_WORK", 0)
+    monkeypatch.setattr(curvature, "FEW", 0)
     examples = table(rows=8000, numbers=4, levels=(3,), classes=2)
     codes = examples.blocks[0].codes
     codes[codes == 2] = 1

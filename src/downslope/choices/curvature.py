@@ -38,6 +38,9 @@ SAMPLE_PER_FEATURE = 25
 """Rows of a sample: at 25 a feature its eigenvalues lie within (1 +- 1/5)^2 of the true ones."""
 FULL_WORK = 4e9
 """Multiplications below which all rows are used: about as long as reading them a few times."""
+FEW = 64
+"""Numbers written out in a row up to which all rows are used, however many: a sample would save the time of a few
+passes, and cost dozens on a table of many rows, in which every level matters."""
 SCATTERED = 16
 """Products of two numbers by BLAS in the time of one of two entries, added to where they belong (measured)."""
 SEEN = (0.5, 2.0)
@@ -81,12 +84,13 @@ def in_memory(examples: Source, seed: int = 0) -> Examples:
 def sample_size(examples: Source) -> int:
     """Return how many rows a sample for second moments takes; all rows where that is cheap."""
     dense = examples.numbers
+    few = dense + examples.categories <= FEW and not examples.sparse
     work = examples.rows * (dense * (dense + 1) + examples.categories * (dense + examples.categories))
     if examples.sparse:
         written = dense + examples.categories + examples.entries / examples.rows
         work = SCATTERED * examples.rows * written**2
     wanted = max(SAMPLE, SAMPLE_PER_FEATURE * examples.features)
-    return examples.rows if work <= FULL_WORK or wanted >= examples.rows else wanted
+    return examples.rows if few or work <= FULL_WORK or wanted >= examples.rows else wanted
 
 
 def measure_moments(examples: Source, diagonal: Vector | None, seed: int) -> Moments:
