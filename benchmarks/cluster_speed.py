@@ -161,7 +161,7 @@ def section(what: str, all_held: Sequence[Held], equal: bool) -> list[str]:
     return [*lines, ""]
 
 
-def main(flights: int = 32_000_000, numbers: int = 4_000_000) -> None:
+def main(flights: int = 16_000_000, numbers: int = 4_000_000) -> None:
     """Measure, and write the page."""
     os.environ["OMP_NUM_THREADS"] = "1"
     joining.join("auto", sum(WORKERS))
