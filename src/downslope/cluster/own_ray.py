@@ -31,7 +31,8 @@ class OwnRay:
             start_new_session=True,  # an interrupt at the terminal is for the run, which then leaves in good order
         )  # fmt: skip
         assert self._process.stdout is not None
-        told: dict[str, str] = json.loads(self._process.stdout.readline() or "{}")
+        lines = (line for line in self._process.stdout if line.startswith(b"{"))  # Ray may have something to say too
+        told: dict[str, str] = json.loads(next(lines, b"{}"))
         if "address" not in told:
             self.end()
             raise RuntimeError(told.get("failed", "its process ended at once"))

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -31,6 +32,8 @@ PAGES_ALONE = 6
 PAGES_WAIT = 12
 """Pages of the first process from which on a connection waits until the helpers stand, or ``START_SECONDS``."""
 START_SECONDS = 20.0
+AGAIN_SECONDS = 0.05
+"""Until the next try where a connection could not be accepted."""
 MOST = 7
 """Helpers at most."""
 REPORT_SECONDS = 0.1
@@ -114,16 +117,19 @@ class Door:
         """Take who may come in, and what tells how many pages the first process has."""
         self._gate, self._pages = gate, pages
         self._helpers: list[Helper] = []
-        self._begun = False
+        self._wait_until = 0.0
 
     async def keep(self, server: Server, listening: socket.socket) -> None:
         """Deal connections out for as long as the loop runs."""
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await _started(server)
         while True:
-            connection, _ = await loop.sock_accept(listening)
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError:  # a page that has gone again, or no more files may be open: others will go
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
             await self._give(server, connection)
 
     def close(self) -> None:
@@ -133,9 +139,11 @@ class Door:
 
     async def _give(self, server: Server, connection: socket.socket) -> None:
         pages = self._pages()
-        if pages >= PAGES_ALONE and not self._begun:
-            self._begun = True
-            self._helpers = [Helper(self._gate) for _ in range(min(MOST, _cores() - 1))]
+        if pages >= PAGES_ALONE and not self._wait_until:
+            self._wait_until = time.monotonic() + START_SECONDS
+            with suppress(OSError):  # no more processes: the pages are drawn here
+                for _ in range(min(MOST, _cores() - 1)):
+                    self._helpers.append(Helper(self._gate))
         if pages >= PAGES_WAIT:
             await self._wait()
         there = [each for each in self._helpers if each.ready.is_set() and not each.gone]
@@ -148,7 +156,7 @@ class Door:
         coming = [each.ready.wait() for each in self._helpers if not each.ready.is_set()]
         if coming:
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*coming), START_SECONDS)
+                await asyncio.wait_for(asyncio.gather(*coming), max(0.0, self._wait_until - time.monotonic()))
 
 
 def can_help() -> bool:
@@ -158,6 +166,11 @@ def can_help() -> bool:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+async def _started(server: Server) -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
 
 
 async def serve_here(server: Server, connection: socket.socket) -> None:
@@ -182,8 +195,7 @@ class Guest:
 
     async def stay(self) -> None:
         """Serve, and report now and then how much there is to do."""
-        while not self._server.started:
-            await asyncio.sleep(0.005)
+        await _started(self._server)
         self._line.setblocking(False)
         asyncio.get_running_loop().add_reader(self._line, self._listen)
         before = b""

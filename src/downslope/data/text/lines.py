@@ -98,15 +98,13 @@ def read_lines(paths: Sequence[Path], format: str, packing: Sequence[str | None]
 
 def _joined(parts: list[_Part]) -> SparseRows:
     """Return the rows of all parts; values that are all 1 in float32, since nothing is lost by it."""
-    ids: Codes = np.concatenate([each.ids for each in parts])
-    lengths = np.concatenate([np.diff(each.starts) for each in parts])
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    if all(each.values is None for each in parts):
-        return SparseRows(starts, ids, np.ones(ids.size, np.float32))
-    values: Vector = np.concatenate(
-        [np.ones(each.ids.shape[0]) if each.values is None else each.values for each in parts]
-    )
-    return SparseRows(starts, ids, values)
+    return SparseRows.joined([
+        SparseRows(
+            each.starts, each.ids,
+            np.broadcast_to(np.float32(1), each.ids.shape) if each.values is None else each.values,
+        )
+        for each in parts
+    ])  # fmt: skip
 
 
 def _content(path: Path, packed: str | None) -> NDArray[np.uint8]:

@@ -74,16 +74,10 @@ def line_end(text: Bytes, place: int) -> int:
     return place
 
 
-@inlined
-def is_blank(letter: int) -> bool:
-    """Return whether a byte parts words within a line."""
-    return letter in (BLANK, TAB, RETURN)
-
-
 @kernel
 def after_blanks(text: Bytes, place: int, end: int) -> int:
     """Return the first place that is not blank."""
-    while place < end and is_blank(text[place]):
+    while place < end and IS_BLANK[text[place]]:
         place += 1
     return place
 
@@ -151,7 +145,7 @@ def read_number(text: Bytes, place: Place, end: int) -> tuple[float, Place]:
 @kernel
 def word_end(text: Bytes, place: int, end: int) -> int:
     """Return where the word at a place ends."""
-    while place < end and not is_blank(text[place]):
+    while place < end and not IS_BLANK[text[place]]:
         place += 1
     return place
 
@@ -250,7 +244,7 @@ def read_value(text: Bytes, place: Place, end: int) -> tuple[float, Place]:
     if place >= end or text[place] != COLON:
         return 1.0, place
     value, place = read_number(text, place + 1, end)
-    if place >= 0 and place < end and not is_blank(text[place]) and text[place] != BAR:
+    if place >= 0 and place < end and not IS_BLANK[text[place]] and text[place] != BAR:
         return 0.0, -1
     return value, place
 
