@@ -29,6 +29,7 @@ from downslope.cluster.crew import Asked, Crew
 from downslope.cluster.prepare import open_on_cluster, prepare_on_cluster
 from downslope.engines import linear as engine
 from downslope.losses import make_loss
+from downslope.machine import cores
 from downslope.models.linear import Objective, Point
 from downslope.records import Spec
 from downslope.records.figures import count, duration
@@ -134,7 +135,7 @@ def streak(work: Callable[[], object]) -> float:
 
 def predicted(one: Crews, crews: Crews, delay: float) -> float:
     """Return the seconds of a pass from what one worker took alone, the cores, the way, and the delay."""
-    at_once = min(crews.workers, joining.cores())
+    at_once = min(crews.workers, cores())
     return (one.seconds() - one.way) / at_once + crews.way + 2 * delay
 
 
@@ -177,7 +178,7 @@ def main(flights: int = 16_000_000, numbers: int = 4_000_000) -> None:
         "# Passes on a cluster",
         "",
         "Made by `python -m benchmarks.cluster_speed`: tables held in memory by workers of one thread each on one "
-        f"machine of {joining.cores()} cores; log loss with its gradient; passes of {SECONDS:.0f} seconds without a "
+        f"machine of {cores()} cores; log loss with its gradient; passes of {SECONDS:.0f} seconds without a "
         f"pause, one crew after the other, {TURNS} turns each, of which the median is shown. The network is emulated "
         "by a wait before and after each question. Predicted is what one worker takes without a network, less its "
         "way, shared among as many as there are cores, and the way and the waits on top: what is more is what the "

@@ -20,9 +20,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from downslope.data.images import is_images, read_images
-from downslope.data.images.memory import available_bytes, size
 from downslope.data.sources import read
 from downslope.errors import InputError, SourceError, TargetError
+from downslope.machine import available_bytes
+from downslope.records.sizes import written
 
 COUNT, HEIGHT, WIDTH = 12, 5, 7
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -372,7 +373,8 @@ def test_what_would_not_fit_in_memory_is_said_before_it_is_read(tmp_path: Path) 
     assert free is not None
     assert free > 1e6
     count = free // 4096**2 + 1
-    refused(SourceError, size(2 * count * 4096**2), "of memory", "free", source=sparse_idx(tmp_path / "x.idx", count))
+    needed = written(2 * count * 4096**2)
+    refused(SourceError, needed, "of memory", "free", source=sparse_idx(tmp_path / "x.idx", count))
     huge = np.broadcast_to(np.uint8(1), (count, 4096, 4096))
     refused(SourceError, "of memory", source=huge)
     refused(SourceError, "of memory", source=np.zeros((1000, 1, 1), np.uint8), resize=2**20)

@@ -19,10 +19,10 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from downslope.cli.running import run as command
 from downslope.data.images import prepare_images, read_images
-from downslope.data.images.memory import available_bytes
 from downslope.errors import ColumnError, InputError, OptionError, RunError, SourceError, TargetError
 from downslope.fitting import fit, predict, resume
 from downslope.fitting.images import check_training_memory
+from downslope.machine import available_bytes
 from downslope.models.network import parse_model
 from downslope.models.network.model import NetworkModel
 from downslope.records import DataSummary, Run, Spec, StepRecord, Verdict

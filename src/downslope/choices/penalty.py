@@ -19,9 +19,10 @@ from downslope.choices.sparse_steps import sparse_batch_size, unit_of_score
 from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.data.blocks import Examples, Source
-from downslope.engines.linear import evaluate, threads
+from downslope.engines.linear import evaluate
 from downslope.engines.racing import standardised
 from downslope.engines.sparse_training import SparseTraining
+from downslope.machine import threads
 from downslope.models.linear import Objective
 from downslope.records import Choice
 from downslope.records.figures import count

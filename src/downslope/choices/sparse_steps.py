@@ -15,8 +15,8 @@ import numpy as np
 from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.data.blocks import Examples
-from downslope.engines.linear import threads
 from downslope.engines.sparse_training import SparseTraining
+from downslope.machine import threads
 from downslope.models.linear import Objective
 from downslope.records import Choice
 from downslope.records.figures import count

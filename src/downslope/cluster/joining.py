@@ -10,6 +10,7 @@ import sys
 from downslope.cluster.library import QUIET_INIT, has_token, ray
 from downslope.cluster.own_ray import OwnRay
 from downslope.errors import ClusterError
+from downslope.machine import cores
 from downslope.words import Sentence, say
 
 STARTS = 3
@@ -64,11 +65,6 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(_not_joined(address, False, error)) from None
-
-
-def cores() -> int:
-    """Return the processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processors() -> int:

@@ -5,9 +5,7 @@ The same functions write the training rows and the rows to predict, so the two c
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow, compute
 from downslope.data.columns import CYCLES, Levels, Numbers, cycle_of, levels_of, numbers_of, part_of
 from downslope.data.encodings import MISSING, CategoryFeature, NumberFeature
+from downslope.data.parallel import in_parallel
 from downslope.types import Codes, FloatArray
 
 Key: TypeAlias = tuple[str, str]
@@ -32,16 +31,6 @@ CHUNK_ROWS = (1024, 16_384)  # at least, for each call of NumPy has its price, a
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return ``work(item)`` for each item, in order, on as many threads as there are processors."""
-    todo = list(items)
-    workers = min(len(todo), os.cpu_count() or 1, 8)
-    if workers < 2:
-        return [work(item) for item in todo]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, todo))
 
 
 def decode(column: Any, key: Key, kind: str, first: int = 0) -> Numbers | Levels:

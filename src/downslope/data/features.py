@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.data.columns import kind_of
-from downslope.data.encode import Decoded, Rows, encode_codes, encode_numbers, in_parallel
+from downslope.data.encode import Decoded, Rows, encode_codes, encode_numbers
 from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
 from downslope.data.fit_plan import Fitted, fit_column, keep_labels_if_alone, treatment_of
 from downslope.data.fit_sparse import ENTRIES, fit_entries, fit_text_column, hash_rarer
 from downslope.data.holdout import Split, split
+from downslope.data.parallel import in_parallel
 from downslope.data.plan import Plan
 from downslope.data.sparse import check_sparse
 from downslope.data.table import Table

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow
 from downslope.data.blocks import SparseRows
 from downslope.data.columns import Levels, Numbers, kind_of, levels_of, numbers_of, parts_of
-from downslope.data.encode import Decoded, Key, decode, encode_codes, encode_numbers, in_parallel, source_key
+from downslope.data.encode import Decoded, Key, decode, encode_codes, encode_numbers, source_key
 from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
+from downslope.data.parallel import in_parallel
 from downslope.data.sparse import encode_sparse
 from downslope.data.table import Table
 from downslope.data.text.features import SparseFeature, feature_of, named_arrays

@@ -10,7 +10,6 @@ seed gives the same bits on the same machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 from downslope.data.blocks import Block, Examples, Source, SparseRows
 from downslope.engines import kernels, sparse
+from downslope.machine import threads
 from downslope.models.linear import CHUNK, Objective, Point, chunk_scores
 from downslope.types import Codes, FloatArray, Matrix, Offsets, Vector
 
@@ -33,15 +33,6 @@ Part = TypeVar("Part")
 SMALL = 1 << 19
 """Cells below which a second thread costs more than it saves."""
 NONE: Vector = np.empty(0)
-
-
-@cache
-def threads() -> int:
-    """Return how many threads passes use: DOWNSLOPE_THREADS, or the cores this process may run on."""
-    asked = os.environ.get("DOWNSLOPE_THREADS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,12 +10,13 @@ from pathlib import Path
 
 from downslope.cluster.crew import Crew
 from downslope.cluster.forecast import Forecast, forecast
-from downslope.cluster.joining import cores, join, leave, processors
+from downslope.cluster.joining import join, leave, processors
 from downslope.cluster.prepare import ClusterPrepared, open_on_cluster, prepare_on_cluster, weighted
 from downslope.cluster.source import ClusterSource
 from downslope.errors import OptionError
 from downslope.fitting.large import PROGRAMS, balanced, free_memory
 from downslope.fitting.ready import Tell
+from downslope.machine import cores
 from downslope.records import Spec
 from downslope.records.sizes import bytes_of
 from downslope.types import JsonValue
@@ -111,7 +111,7 @@ def _held(spec: Spec) -> int:
     asked = bytes_of("memory", spec.memory)
     if asked is not None:
         return max(asked - PROGRAMS, 0) // 2
-    return int(free_memory() * HOLD * min(THREADS / (os.cpu_count() or 1), 1.0))
+    return int(free_memory() * HOLD * min(THREADS / cores(), 1.0))
 
 
 def _quiet(event: str, what: object) -> None:

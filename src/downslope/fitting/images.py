@@ -10,14 +10,15 @@ import numpy as np
 
 from downslope.data.blocks import Block, Examples
 from downslope.data.images import Images, PreparedImages, is_images, prepare_images, read_images
-from downslope.data.images.memory import available_bytes, size
 from downslope.data.images.prepare import ImagePart
 from downslope.errors import OptionError
 from downslope.fitting.network import Scored, architecture_of, network_run
 from downslope.fitting.ready import Tell, weighted
+from downslope.machine import available_bytes
 from downslope.models.network import Architecture
 from downslope.models.network.model import NetworkModel, PixelScale
 from downslope.records import Run, Spec
+from downslope.records.sizes import written
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
@@ -142,7 +143,7 @@ def check_training_memory(architecture: Architecture, shape: tuple[int, ...], sp
     if free is not None and needed > free:
         message = (
             f'training "{architecture.text}" on images of {shape[2]} x {shape[1]} pixels would take about '
-            f"{size(needed)} of memory, but {size(free)} are free; give a smaller --resize or --batch-size"
+            f"{written(needed)} of memory, but {written(free)} are free; give a smaller --resize or --batch-size"
         )
         raise OptionError(message)
 

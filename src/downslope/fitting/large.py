@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from downslope.data.large.prepare import LargePrepared, Tell, prepare_large
 from downslope.data.large.stream import Stream
 from downslope.data.text.entries import FORMATS
 from downslope.errors import OptionError, SourceError
+from downslope.machine import available_bytes
 from downslope.records import Spec
 from downslope.records.sizes import bytes_of, written
 from downslope.types import JsonValue, Vector
@@ -27,6 +27,8 @@ PROGRAMS = 512 << 20
 """Bytes that the programs themselves take, most where kernels are compiled for the first time (measured: 500 MB)."""
 SMALLEST = 64 << 20
 """Bytes for data below which nothing is tried."""
+LEAST_KNOWN = 4 << 30
+"""Bytes of memory that are taken to be free where the system does not say."""
 TRIVIAL = 64
 """A table whose files, times this, are within the memory is not looked at any closer."""
 HELD_CELL = 24
@@ -102,13 +104,8 @@ def check_least(memory: int) -> None:
 
 def free_memory() -> int:
     """Return the bytes of memory that can be had without taking any away from other programs."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 4 << 30
+    free = available_bytes()
+    return LEAST_KNOWN if free is None else free
 
 
 def needed_memory(paths: Sequence[Path], kind: str) -> int:

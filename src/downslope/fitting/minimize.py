@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from downslope.errors import OptionError, RunError, nearest
+from downslope.machine import cores
 from downslope.records.run import StepRecord, Verdict
 from downslope.records.spec import Setting, Spec
 from downslope.records.surface import Minimum
@@ -209,4 +209,4 @@ def _environment() -> dict[str, Any]:
     from importlib.metadata import version
 
     packages = {name: version(name) for name in ("downslope", "jax", "numpy")}
-    return {**packages, "python": platform.python_version(), "cores": os.cpu_count()}
+    return {**packages, "python": platform.python_version(), "cores": cores()}

@@ -16,6 +16,7 @@ from downslope.data.files import format_of
 from downslope.data.sources import read
 from downslope.data.text.entries import FORMATS, LABEL
 from downslope.errors import OptionError, nearest
+from downslope.machine import cores, threads
 from downslope.records import Spec
 from downslope.types import JsonValue
 from downslope.words import say
@@ -99,13 +100,10 @@ def weighted(examples: Examples, spec: Spec, classes: int) -> Examples:
 
 def environment() -> dict[str, JsonValue]:
     """Return what the run was made with: versions, cores, threads."""
-    import os
     import platform
     from importlib.metadata import version
 
-    from downslope.engines.linear import threads
-
     return {
         "downslope": version("downslope"), "python": platform.python_version(), "numpy": np.__version__,
-        "cores": os.cpu_count(), "threads": threads(),
+        "cores": cores(), "threads": threads(),
     }  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from downslope.machine import cores
 from downslope.playground.gate import Gate
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Door:
         if pages >= PAGES_ALONE and not self._wait_until:
             self._wait_until = time.monotonic() + START_SECONDS
             with suppress(OSError):  # no more processes: the pages are drawn here
-                for _ in range(min(MOST, _cores() - 1)):
+                for _ in range(min(MOST, cores() - 1)):
                     self._helpers.append(Helper(self._gate))
         if pages >= PAGES_WAIT:
             await self._wait()
@@ -161,11 +161,7 @@ class Door:
 
 def can_help() -> bool:
     """Return whether helpers are of use here: other cores, and a system that hands open sockets on."""
-    return hasattr(socket, "send_fds") and _cores() > 1
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return hasattr(socket, "send_fds") and cores() > 1
 
 
 async def _started(server: Server) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.encode import in_parallel
 from downslope.data.images.memory import check_memory
+from downslope.data.parallel import in_parallel
 from downslope.errors import SourceError
 
 MOST_CHANNELS = 4

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.columns import Levels, Numbers, kind_of, levels_of, parts_of, text_names
-from downslope.data.encode import decode, in_parallel
+from downslope.data.encode import decode
 from downslope.data.fit_plan import names_rows
 from downslope.data.holdout import scatter
 from downslope.data.large.reading import Files
 from downslope.data.large.sketches import Distinct, Held, LevelSketch, NumberSketch
+from downslope.data.parallel import in_parallel
 from downslope.data.table import Table
 from downslope.data.target import (
     MOST_CLASSES,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -18,21 +16,6 @@ MOST_DIRECT = 1 << 26
 """Buckets up to which a column is looked up in a table of all of them; above, by bisection of those met."""
 
 Part = TypeVar("Part")
-
-
-def threads() -> int:
-    """Return the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_parts(rows: int, part: Callable[[int, int], Part], parts: int) -> list[Part]:
-    """Return ``part(first, last)`` of so many consecutive parts of the rows, on all processors, in order."""
-    wanted = max(min(parts, rows), 1)
-    edges = [rows * each // wanted for each in range(wanted + 1)]
-    if wanted == 1:
-        return [part(0, rows)]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(part, edges[:-1], edges[1:]))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow, compute
 from downslope.data.blocks import SparseRows
-from downslope.data.text.buckets import Buckets, in_parts, threads
+from downslope.data.parallel import in_parts
+from downslope.data.text.buckets import Buckets
+from downslope.machine import threads
 from downslope.records import figures
 from downslope.records.grams import Kind
 from downslope.types import JsonValue, Offsets, Vector

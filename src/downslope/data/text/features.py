@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from downslope.data.blocks import SparseRows
 from downslope.data.columns import Levels, levels_of
-from downslope.data.text.buckets import Buckets, in_parts, threads
+from downslope.data.parallel import in_parts
+from downslope.data.text.buckets import Buckets
 from downslope.data.text.columns import TextFeature, text_of
 from downslope.data.text.entries import SVMLIGHT
+from downslope.machine import threads
 from downslope.records.figures import count
 from downslope.types import Codes, JsonValue, Offsets, Vector
 from downslope.words import Sentence, say

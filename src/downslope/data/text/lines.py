@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow, compute
 from downslope.data.blocks import SparseRows
-from downslope.data.text.buckets import in_parts, threads
+from downslope.data.parallel import in_parts
 from downslope.data.text.entries import LABEL, VOWPAL_WABBIT, FileEntries, Origins
 from downslope.errors import SourceError
+from downslope.machine import threads
 from downslope.types import Codes, Offsets, Vector
 from downslope.words import Sentence, say
 

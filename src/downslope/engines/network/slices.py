@@ -9,7 +9,6 @@ beside that of the slice, and the slice tells how much of the path it holds.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +20,7 @@ from downslope.engines.network.anatomy import filters_of
 from downslope.engines.network.curvature import extremes
 from downslope.engines.network.landscape import Landscape
 from downslope.errors import OptionError, nearest
+from downslope.machine import threads
 from downslope.records.slices import DIRECTIONS, LineSlice, PathPoint, PlaneSlice
 from downslope.types import FloatArray, Indices, Matrix, Vector
 
@@ -30,7 +30,6 @@ MARGIN = 0.2
 """How far a slice goes beyond the path, as a share of it."""
 NARROW = 1e-6
 """A path whose second extent is below this share of its first runs along a line."""
-THREADS = os.cpu_count() or 1
 POINTS_A_CALL = 256
 
 Path = Sequence[tuple[int, FloatArray]]
@@ -86,7 +85,7 @@ def losses_at(
 ) -> Vector:
     """Return the mean loss (c,) at ``center + places @ directions``, on all cores."""
     count = places.shape[0]
-    at_once = max(1, min(POINTS_A_CALL, -(-count // THREADS)))
+    at_once = max(1, min(POINTS_A_CALL, -(-count // threads())))
     parts = -(-count // at_once)
     filled = np.resize(places, (parts * at_once, places.shape[1]))  # repeats the first, so that all parts are alike
 
@@ -94,7 +93,7 @@ def losses_at(
         return landscape.values(center, directions, filled[index * at_once : (index + 1) * at_once], rows)
 
     first = part(0)  # alone, so that the program is compiled once
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         return np.concatenate([first, *pool.map(part, range(1, parts))])[:count]
 
 

@@ -19,14 +19,15 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.data.images.memory import available_bytes, size
 from downslope.engines.network.inputs import Data, Passes, batch_loss, parts_of
 from downslope.engines.network.loop import Program, State, Tree, first_state
 from downslope.engines.network.rules import Rule, rule_of, settled_weights
 from downslope.errors import OptionError
+from downslope.machine import available_bytes
 from downslope.models.network.grammar import Architecture
 from downslope.models.network.layers import KERNEL, Statistics, build_network
 from downslope.records import Spec
+from downslope.records.sizes import written
 from downslope.training.network.course import Course, Order
 from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, convolves
 from downslope.training.network.posing import mean_loss
@@ -252,8 +253,8 @@ def check_lanes(
             "{remedy}",
             lanes=lanes,
             model=architecture.text,
-            needed=size(needed),
-            free=size(free),
+            needed=written(needed),
+            free=written(free),
             remedy=remedy,
         )
         raise OptionError(message)

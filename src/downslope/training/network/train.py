@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.step_cost import kept_cost
-from downslope.data.images.memory import available_bytes
+from downslope.machine import available_bytes
 from downslope.models.network.grammar import Architecture
 from downslope.models.network.model import NEIGHBOURS, layer_values
 from downslope.records import Choice, Spec, StepRecord, Verdict
