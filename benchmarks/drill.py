@@ -128,6 +128,8 @@ class Driver:
                 line = self.lines.get(timeout=1.0)
                 if line.startswith("step") and "step" in heads and int(line.split()[1]) < steps:
                     continue
+                if not line:
+                    self.lines.put("")  # for whoever listens next
                 if not line or line.startswith((*heads, "ended", "error")):
                     return line
         raise TimeoutError("a run did not end")
