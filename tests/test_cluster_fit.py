@@ -17,11 +17,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.drill import descendants, is_worker
-from downslope import fit
+from downslope import fit, predict
 from downslope.errors import OptionError, SourceError
 from downslope.fitting import resume
+from downslope.fitting.cluster import plan_fit
 from downslope.models.linear import LinearModel
-from downslope.records import Run, StepRecord, Verdict
+from downslope.records import Run, Spec, StepRecord, Verdict
 from downslope.store import list_unfinished
 
 pytestmark = pytest.mark.timeout(900)  # on a busy machine Ray takes minutes to start
@@ -143,6 +144,27 @@ def test_mini_batches_in_rounds_come_near_one_machine(ray_here: str, parts: Path
     assert "rounds_an_epoch" in {each.name for each in two.choices}
 
 
+def test_a_network_learns_on_workers_and_outlives_one(ray_here: str, parts: Path, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def watch(step: StepRecord) -> None:
+        if step.passes > 1 and not killed:
+            killed.extend(each for each in descendants([os.getpid()]) if is_worker(each))
+            os.kill(killed[0], signal.SIGKILL)
+
+    settings: dict[str, Any] = {"model": "mlp:8", "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+    two = fit_here(parts, tmp_path, watch=watch, **settings)
+    assert killed
+    assert two.environment["cluster"]["lost"]
+    whole = fit_here(parts, tmp_path, **settings)
+    assert two.objective == whole.objective, "a round that is asked for again has the same bits"
+    alone = fit(str(parts / "*.parquet"), "late", runs=None, **settings)
+    assert two.holdout["loss"] == pytest.approx(alone.holdout["loss"], abs=0.02)
+    assert two.holdout["auc"] > two.baseline["auc"] + 0.1
+    table = predict(two, str(parts / "part-0.parquet"))
+    assert {"prediction", "probability true"} <= set(table.column_names)
+
+
 def test_a_file_that_changed_columns_is_named(ray_here: str, parts: Path, tmp_path: Path) -> None:
     for each in parts.iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
@@ -159,8 +181,10 @@ def test_what_a_cluster_does_not_do_is_said(parts: Path) -> None:
     source = str(parts / "*.parquet")
     with pytest.raises(OptionError, match="single examples are too little"):
         fit(source, "late", cluster="auto", method="stochastic", runs=None)
-    with pytest.raises(OptionError, match="the model is mlp:8"):
-        fit(source, "late", cluster="auto", model="mlp:8", runs=None)
+    with pytest.raises(OptionError, match="the model cnn:8 takes images"):
+        fit(source, "late", cluster="auto", model="cnn:8", runs=None)
+    with pytest.raises(OptionError, match="--plan measures the passes of a linear model"):
+        plan_fit(source, Spec(source=source, target="late", cluster="auto", model="mlp:8"))
     with pytest.raises(OptionError, match="a cluster reads files"):
         fit({"x": [1, 2], "late": [0, 1]}, "late", cluster="auto", runs=None)
     with pytest.raises(OptionError, match="--workers are those of a cluster"):

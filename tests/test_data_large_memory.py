@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-ALLOWED = 620_000_000
+from downslope import fit
+from downslope.errors import OptionError
+
+ALLOWED, ALLOWED_NETWORK = 620_000_000, 920_000_000
 """Bytes, hardly more than the least that is accepted."""
 ROWS = 1_800_000
 FITS = """
@@ -26,6 +29,7 @@ for name, settings in json.loads(sys.argv[3]).items():
     reached[name] = int(status["VmHWM"].split()[0]) * 1024
 print(json.dumps(reached))
 """
+NETWORK = {"network": {"model": "mlp:16", "epochs": 1, "batch_size": 256, "learning_rate": 0.01}}
 METHODS = {
     "one pass": {"passes": 1, "patience": 1000},
     "scaled": {},
@@ -35,20 +39,34 @@ METHODS = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-def test_what_is_resident_stays_below_the_memory_that_is_allowed(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawn = np.random.default_rng(0)
     numbers = drawn.normal(size=(ROWS, 10))
     columns = {f"x{index}": numbers[:, index] for index in range(10)}
     names = np.array([f"level {index}" for index in range(50)])
     target = numbers.sum(axis=1) + drawn.logistic(size=ROWS) > 0
-    table = pa.table(columns | {"c": names[drawn.integers(0, 50, ROWS)], "y": target})
-    pq.write_table(table, tmp_path / "table.parquet", compression="none", row_group_size=100_000)
-    assert table.nbytes > 0.25 * ALLOWED
-    given = [str(tmp_path / "table.parquet"), str(tmp_path / "cache"), json.dumps(METHODS), str(ALLOWED)]
+    found = pa.table(columns | {"c": names[drawn.integers(0, 50, ROWS)], "y": target})
+    path = tmp_path_factory.mktemp("large") / "table.parquet"
+    pq.write_table(found, path, compression="none", row_group_size=100_000)
+    assert found.nbytes > 0.25 * ALLOWED
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize(("fits", "allowed"), [(METHODS, ALLOWED), (NETWORK, ALLOWED_NETWORK)])
+def test_what_is_resident_stays_below_the_memory_that_is_allowed(
+    table: Path, tmp_path: Path, fits: dict[str, dict[str, object]], allowed: int
+) -> None:
+    given = [str(table), str(tmp_path / "cache"), json.dumps(fits), str(allowed)]
     ended = subprocess.run([sys.executable, "-c", FITS, *given], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     reached = json.loads(ended.stdout)
-    assert set(reached) == set(METHODS)
+    assert set(reached) == set(fits)
     for name, peak in reached.items():
-        assert peak < ALLOWED, f"{name}: {peak / 1e6:.0f} MB"
+        assert peak < allowed, f"{name}: {peak / 1e6:.0f} MB"
+
+
+def test_a_network_is_told_how_much_it_needs(table: Path) -> None:
+    with pytest.raises(OptionError, match="allow at least 906 MB"):
+        fit(str(table), "y", model="mlp:16", memory=f"{ALLOWED}", runs=None)

@@ -90,6 +90,12 @@ def test_holders_of_one_class_each_are_no_ruin(examples: Examples, best: float) 
     assert gap(apart, best) < 2e-2
 
 
+def test_blocks_that_are_sorted_have_their_turns(examples: Examples, best: float) -> None:
+    """One holder, whose first shard has one class and its second the other: it takes some of each, again and again."""
+    apart = train(Apart(examples, 1, sort=True), SPEC, "log", keeper=three_rounds())
+    assert gap(apart, best) < 1e-3
+
+
 def test_every_row_is_stepped_on_once_an_epoch(examples: Examples) -> None:
     problem = pose(examples, SPEC, "log", 1)
     apart = Apart(examples, 2)

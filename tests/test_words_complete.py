@@ -51,7 +51,8 @@ RECOGNISED = {"no further progress", "left out: ", "the array"}
 """Texts that are looked for and not said."""
 
 CHECKPOINTS = {
-    "batches in rounds", "batches at one rate", "batches at several rates", "function, scaled", "one pass",
+    "batches in rounds", "network in rounds", "batches at one rate", "batches at several rates", "function, scaled",
+    "one pass",
 }  # fmt: skip
 """What checkpoints call themselves; ``named`` says it."""
 

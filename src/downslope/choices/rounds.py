@@ -19,7 +19,7 @@ from downslope.data.blocks import Source, Walked
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice
 from downslope.records.figures import duration, figure
-from downslope.types import Vector
+from downslope.types import FloatArray
 from downslope.words import say
 
 WAY = 0.1
@@ -37,12 +37,22 @@ def choose_rounds(
     some = sampled(examples, PROBE, seed)
     scale = noise_scale(some, objective, constant_start(some, objective))
     cost = step_cost(some, objective, rule, momentum, seed)
-    way = min(_way(examples, objective) for _ in range(KNOCKS))
-    step = cost.step + batch * cost.example
+    nothing = Point.zeros(examples.features, objective.outputs).weights
+    return rounds_for(examples, holders, batch, scale, cost.step + batch * cost.example, nothing)
+
+
+def rounds_for(
+    examples: Source, holders: int, batch: int, scale: float, step: float, sent: FloatArray, least: int = 1
+) -> Choice:
+    """Return how many rounds an epoch has; scale: of the noise, in examples. step: seconds of a batch.
+
+    sent: as many numbers as travel to each holder and back. least: rounds of an epoch, unless batches are fewer.
+    """
+    way = min(_way(examples, sent) for _ in range(KNOCKS))
     by_noise, by_way = scale / batch, way / (WAY * step)
     batches = examples.rows / holders / batch
     wanted = min(max(by_noise, by_way, 1.0), batches)
-    rounds = int(min(max(round(batches / wanted), 1), MOST))
+    rounds = int(min(max(round(batches / wanted), min(least, batches), 1), MOST))
     reason = say(
         "each steps apart for {steps} batches, for the noise scale is {scale} examples, a batch takes {step} and the "
         "way of the weights {way}",
@@ -52,22 +62,21 @@ def choose_rounds(
     return Choice("rounds_an_epoch", rounds, reason, evidence)
 
 
-def _way(examples: Source, objective: Objective) -> float:
+def _way(examples: Source, sent: FloatArray) -> float:
     """Return the seconds that weights take to all who hold rows and back."""
     began = time.perf_counter()
-    examples.each(Echo(Point.zeros(examples.features, objective.outputs)))
+    examples.each(Echo(sent))
     return time.perf_counter() - began
 
 
 class Echo:
-    """Answers with the weights that it was sent."""
+    """Answers with the numbers that it was sent."""
 
-    def __init__(self, point: Point) -> None:
-        """Take the weights."""
-        self.point = point
+    def __init__(self, sent: FloatArray) -> None:
+        """Take the numbers."""
+        self.sent = sent
 
     def __call__(self, held: object) -> Walked:
         """Return them."""
         del held
-        flat: Vector = self.point.weights.ravel()
-        return Walked((flat,), 0, 0.0, True)
+        return Walked((self.sent,), 0, 0.0, True)

@@ -155,6 +155,8 @@ def end_process(process: int) -> None:
 
 def _keep_to(threads: int) -> None:
     os.environ["DOWNSLOPE_THREADS"] = str(threads)
+    if threads == 1:  # read by JAX when a network first steps here
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     pyarrow: Any = arrow()
     pyarrow.set_cpu_count(threads)
     pyarrow.set_io_thread_count(threads)

@@ -14,7 +14,7 @@ from downslope.cluster.joining import join, leave, processors
 from downslope.cluster.prepare import ClusterPrepared, open_on_cluster, prepare_on_cluster, weighted
 from downslope.cluster.source import ClusterSource
 from downslope.errors import OptionError
-from downslope.fitting.large import PROGRAMS, balanced, free_memory
+from downslope.fitting.large import balanced, free_memory, programs_of
 from downslope.fitting.ready import Tell
 from downslope.machine import cores
 from downslope.records import Spec
@@ -56,8 +56,10 @@ def check_cluster(source: object, spec: Spec) -> None:
     if not spec.target:
         message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)
-    if spec.model not in ("auto", "linear"):
-        message = say("a cluster trains linear models, and the model is {model}; leave --cluster out", model=spec.model)
+    if spec.model.startswith("cnn"):
+        message = say(
+            "a cluster trains on tables, and the model {model} takes images; leave --cluster out", model=spec.model
+        )
         raise OptionError(message)
     if spec.method == "stochastic":
         message = say("single examples are too little to share out; use --method mini-batch, scaled or full-batch")
@@ -101,6 +103,9 @@ def plan_fit(source: object, spec: Spec) -> Forecast:
     if spec.cluster is None:
         message = say("--plan is of a fit on a cluster; give --cluster auto, or leave it out")
         raise OptionError(message)
+    if spec.model not in ("auto", "linear"):
+        message = say("--plan measures the passes of a linear model; leave --model or --plan out")
+        raise OptionError(message)
     check_cluster(source, spec)
     files, pieces = open_on_cluster(str(spec.source or source), spec)
     return forecast(files, pieces, spec, cores() if isinstance(spec.workers, str) else int(spec.workers))
@@ -110,7 +115,7 @@ def _held(spec: Spec) -> int:
     """Return how many bytes of encoded rows a worker may hold in memory."""
     asked = bytes_of("memory", spec.memory)
     if asked is not None:
-        return max(asked - PROGRAMS, 0) // 2
+        return max(asked - programs_of(spec), 0) // 2
     return int(free_memory() * HOLD * min(THREADS / cores(), 1.0))
 
 

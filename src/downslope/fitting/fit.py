@@ -28,7 +28,7 @@ from downslope.fitting.cluster import ReadyCluster, on_cluster
 from downslope.fitting.images import ReadyImages, fit_images, make_ready_images, with_labels
 from downslope.fitting.keeping import keeping
 from downslope.fitting.large import ReadyLarge, make_ready_large, memory_to_stream_in
-from downslope.fitting.network import fit_network
+from downslope.fitting.network import fit_network, fit_network_apart
 from downslope.fitting.once import ReadyOnce, learn, make_ready_once
 from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
 from downslope.fitting.stream_scores import baseline_scores, scores_at
@@ -127,10 +127,12 @@ def _trained(ready: AnyReady, watch: Watch | None, keeper: Keeper) -> Run:
         return replace(run, environment={**run.environment, "one_pass": noted})
     if isinstance(ready, ReadyImages):
         return fit_images(ready, watch, keeper)
-    linear = ready.spec.model in ("auto", "linear")
-    if linear or not isinstance(ready, Ready):
+    if ready.spec.model in ("auto", "linear"):
         return fit_linear(ready, watch, keeper)
-    return fit_network(ready, watch, keeper)
+    if isinstance(ready, Ready):
+        return fit_network(ready, watch, keeper)
+    run = fit_network_apart(ready, watch, keeper)
+    return replace(run, environment={**run.environment, **_where(ready)})
 
 
 def fit_linear(ready: Ready | ReadyTable, watch: Watch | None, keeper: Keeper) -> Run:

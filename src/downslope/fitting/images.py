@@ -23,7 +23,8 @@ from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
 from downslope.training.loop import pose
 from downslope.training.network.given import NetworkInputs
-from downslope.training.network.train import bytes_of_a_step, raced_rates, train_network
+from downslope.training.network.settling import bytes_of_a_step, raced_rates
+from downslope.training.network.train import train_network
 
 OF_TABLES = ("sql", "where", "drop", "weights", "holdout_by")
 """Settings that name columns, which images have none of."""

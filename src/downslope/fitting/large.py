@@ -25,6 +25,8 @@ from downslope.words import say
 
 PROGRAMS = 512 << 20
 """Bytes that the programs themselves take, most where kernels are compiled for the first time (measured: 500 MB)."""
+NETWORK_PROGRAMS = 288 << 20
+"""Bytes that a network takes beside, most where its steps are compiled for the first time (measured: 280 MB)."""
 SMALLEST = 64 << 20
 """Bytes for data below which nothing is tried."""
 LEAST_KNOWN = 4 << 30
@@ -63,7 +65,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     Raises OptionError where ``--memory`` leaves no room for any data, SourceError where the files cannot be found.
     """
     given = spec.source or source
-    if spec.sql is not None or not isinstance(given, str | Path) or spec.model not in ("auto", "linear"):
+    if spec.sql is not None or not isinstance(given, str | Path):
         return None
     memory = memory_of(spec)
     try:
@@ -71,7 +73,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     except SourceError:
         return None  # the reader in memory says what is wrong
     size = sum(path.stat().st_size for path in paths)
-    if TRIVIAL * size <= memory - PROGRAMS or needed_memory(paths, kind) <= memory - PROGRAMS:
+    if TRIVIAL * size <= memory - programs_of(spec) or needed_memory(paths, kind) <= memory - programs_of(spec):
         return None
     if spec.text or kind in FORMATS:
         message = say(
@@ -81,7 +83,7 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
             source=str(given),
         )
         raise OptionError(message)
-    check_least(memory)
+    check_least(memory, programs_of(spec))
     return memory
 
 
@@ -91,13 +93,18 @@ def memory_of(spec: Spec) -> int:
     return free_memory() // 2 if asked is None else asked
 
 
-def check_least(memory: int) -> None:
+def programs_of(spec: Spec) -> int:
+    """Return the bytes that the programs themselves take for a model."""
+    return PROGRAMS + (0 if spec.model in ("auto", "linear") else NETWORK_PROGRAMS)
+
+
+def check_least(memory: int, programs: int = PROGRAMS) -> None:
     """Raise OptionError where so many bytes leave no room for any data."""
-    if memory < PROGRAMS + SMALLEST:
+    if memory < programs + SMALLEST:
         message = say(
             "--memory {memory} is less than the programs and one block take together; allow at least {least}",
             memory=written(memory),
-            least=written(PROGRAMS + SMALLEST),
+            least=written(programs + SMALLEST),
         )
         raise OptionError(message)
 
@@ -138,7 +145,7 @@ def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None 
         message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)
     report = tell or _quiet
-    prepared = prepare_large(str(spec.source or source), spec, memory - PROGRAMS, report)
+    prepared = prepare_large(str(spec.source or source), spec, memory - programs_of(spec), report)
     report("data", prepared.summary)
     outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
     examples = prepared.train

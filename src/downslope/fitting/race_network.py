@@ -25,7 +25,7 @@ from downslope.fitting.zones import spread, updates_and_passes
 from downslope.records import NetworkRace, NetworkRaceEntry, NetworkReached, Spec, Spread, Verdict
 from downslope.records.figures import plural
 from downslope.training.network.course import Course, course_of
-from downslope.training.network.train import OWN_RATE, raced_rates
+from downslope.training.network.settling import OWN_RATE, raced_rates
 from downslope.words import say
 
 if TYPE_CHECKING:

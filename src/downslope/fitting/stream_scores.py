@@ -6,8 +6,9 @@ them spans, and two in one cell count as a tie: with a quarter of a million cell
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,19 +19,28 @@ from downslope.engines import linear as engine
 from downslope.fitting import scores as held
 from downslope.losses import Poisson
 from downslope.models.linear import Objective, Point
-from downslope.types import Vector
+from downslope.types import Matrix, Vector
 
 CELLS = 1 << 18
 """Cells that scores are counted in."""
 
 
+Scorer: TypeAlias = Callable[[Examples], Matrix]
+"""From examples to model scores (n, k); a function of a module or a ``functools.partial`` of one."""
+
+
 def scores_at(examples: Source, objective: Objective, point: Point, classes: int) -> dict[str, float]:
     """Return the scores of a point by name (see ``records.scores``); classes: 0 for a number."""
+    return scores_by(examples, objective, partial(engine.exact_scores, point=point), classes)
+
+
+def scores_by(examples: Source, objective: Objective, scorer: Scorer, classes: int) -> dict[str, float]:
+    """Return the scores of what gives examples their model scores, by name; classes: 0 for a number."""
     if isinstance(examples, Examples):
-        return held.scores_at(examples, objective, point, classes)
+        return held.scores_of(examples, objective, scorer(examples), classes)
     if not classes:
-        return _of_numbers(examples, objective, point)
-    return _of_classes(examples, objective, point, classes)
+        return _of_numbers(examples, objective, scorer)
+    return _of_classes(examples, objective, scorer, classes)
 
 
 def baseline_scores(judged: Source, objective: Objective, constant: Point, classes: int) -> dict[str, float]:
@@ -41,9 +51,9 @@ def baseline_scores(judged: Source, objective: Objective, constant: Point, class
     return found | ({"auc": 0.5} if "auc" in found else {})
 
 
-def _of_numbers(examples: Source, objective: Objective, point: Point) -> dict[str, float]:
+def _of_numbers(examples: Source, objective: Objective, scorer: Scorer) -> dict[str, float]:
     mass = examples.weight_sum
-    work = partial(_number_sums, objective=objective, point=point, middle=examples.target_mean)
+    work = partial(_number_sums, objective=objective, scorer=scorer, middle=examples.target_mean)
     loss, squares, sizes, spread = (float(each) / mass for each in examples.total(work))
     result = {"loss": loss}
     if isinstance(objective.loss, Poisson):
@@ -53,18 +63,18 @@ def _of_numbers(examples: Source, objective: Objective, point: Point) -> dict[st
     return result | {"rmse": squares**0.5, "mae": sizes}
 
 
-def _number_sums(examples: Examples, objective: Objective, point: Point, middle: float) -> Vector:
-    scores = engine.exact_scores(examples, point)
+def _number_sums(examples: Examples, objective: Objective, scorer: Scorer, middle: float) -> Vector:
+    scores = scorer(examples)
     loss = held.scores_of(examples, objective, scores, 0)["loss"] * examples.weight_sum
     each = np.ones(examples.rows) if examples.weights is None else examples.weights
     error = examples.target - objective.loss.mean_response(scores[:, 0])
     return np.array([loss, each @ error**2, each @ np.abs(error), each @ (examples.target - middle) ** 2])
 
 
-def _of_classes(examples: Source, objective: Objective, point: Point, classes: int) -> dict[str, float]:
+def _of_classes(examples: Source, objective: Objective, scorer: Scorer, classes: int) -> dict[str, float]:
     ranked = classes == 2 and objective.outputs == 1
-    low, high = _range(examples, point) if ranked else (0.0, 0.0)
-    work = partial(_class_sums, objective=objective, point=point, classes=classes, low=low, high=high)
+    low, high = _range(examples, scorer) if ranked else (0.0, 0.0)
+    work = partial(_class_sums, objective=objective, scorer=scorer, classes=classes, low=low, high=high)
     loss, hits, cells = examples.total(work)
     totals = class_totals(examples, classes)
     met = totals > 0
@@ -78,19 +88,19 @@ def _of_classes(examples: Source, objective: Objective, point: Point, classes: i
     return result
 
 
-def _range(examples: Source, point: Point) -> tuple[float, float]:
+def _range(examples: Source, scorer: Scorer) -> tuple[float, float]:
     """Return a range that holds nearly all scores: that of a sample, and half of it on either side."""
-    scores = engine.exact_scores(sampled(examples, min(SAMPLE, examples.rows), 0), point)[:, 0]
+    scores = scorer(sampled(examples, min(SAMPLE, examples.rows), 0))[:, 0]
     low, high = float(scores.min()), float(scores.max())
     slack = 0.5 * (high - low) + 1e-12
     return low - slack, high + slack
 
 
 def _class_sums(
-    examples: Examples, objective: Objective, point: Point, classes: int, low: float, high: float
+    examples: Examples, objective: Objective, scorer: Scorer, classes: int, low: float, high: float
 ) -> tuple[float, Vector, Any]:
     """Return the loss, the weight (classes,) of those answered right, and the weights (classes, CELLS) by score."""
-    scores = engine.exact_scores(examples, point)
+    scores = scorer(examples)
     each = np.ones(examples.rows) if examples.weights is None else examples.weights
     truth = examples.target.astype(np.intp)
     if objective.outputs == 1 and not objective.softmax:

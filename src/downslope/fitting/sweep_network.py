@@ -25,7 +25,7 @@ from downslope.models.network import Architecture
 from downslope.records import NetworkSweep, Spec
 from downslope.records.figures import plural
 from downslope.training.network.course import Course, course_of
-from downslope.training.network.train import OWN_RATE, raced_rates
+from downslope.training.network.settling import OWN_RATE, raced_rates
 from downslope.types import Matrix, Vector
 from downslope.words import say
 

@@ -18,11 +18,8 @@ from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.curvature import Moments, sampled
 from downslope.choices.learning_rate import candidate_rates
 from downslope.choices.rounds import choose_rounds
-from downslope.data.batches import order, order_within
 from downslope.data.blocks import Examples, Source, Walked
-from downslope.data.large.held import Held
-from downslope.data.large.stream import Stream
-from downslope.data.large.windows import Window, Windows, window_rows
+from downslope.data.large.windows import Window
 from downslope.engines import linear as engine
 from downslope.engines.racing import Lanes
 from downslope.errors import OptionError
@@ -36,7 +33,8 @@ from downslope.training.divergence import Fall, explain_divergence
 from downslope.training.judging import REFRESHED, Judge
 from downslope.training.logbook import DIVERGED, Descent, Logbook
 from downslope.training.metric import Metric
-from downslope.types import Indices, JsonValue
+from downslope.training.walking import Slice, Slices
+from downslope.types import JsonValue
 from downslope.words import say
 
 KIND = "batches in rounds"
@@ -44,6 +42,8 @@ KIND = "batches in rounds"
 RACED = 1 << 15
 """Examples on which learning rates are raced."""
 RACE_EPOCHS = 4
+AT_ONCE = 8
+"""Batches of one block in memory before the next block has its turn."""
 
 
 @dataclass(frozen=True)
@@ -81,36 +81,15 @@ class Walk:
         trainer.updates = int((self.epoch + self.turn / self.turns) * updates / self.epochs)
         stepped, loss, whole = 0, 0.0, True
         for examples, chosen, begin, end in self._slices(held):
-            mean, whole = trainer.advance(chosen, begin, end, examples)
+            mean, whole = trainer.advance(chosen, begin, end, self._weighed(examples))
             stepped, loss = stepped + end - begin, loss + mean * (end - begin)
             if not whole:
                 break
         point = trainer.point()
         return Walked((point.weights * stepped, point.intercept * stepped), stepped, loss, whole and point.finite)
 
-    def _slices(self, held: Sequence[tuple[int, Source]]) -> Iterator[tuple[Examples, Indices, int, int]]:
-        """Yield the rows of this round: of what is in memory a slice of each block, of streams some streams whole."""
-        places = order(len(held), self.seed + 1, self.epoch)
-        for place, index in enumerate(places):
-            number, source = held[int(index)]
-            if isinstance(source, Stream):
-                if place * self.turns // len(held) == self.turn:
-                    yield from self._streamed(source)
-                continue
-            parts = source.parts if isinstance(source, Held) else [source]
-            for part, examples in enumerate(parts):
-                assert isinstance(examples, Examples)
-                yield from self._slice(examples, number * 4096 + part)
-
-    def _slice(self, examples: Examples, place: int) -> Iterator[tuple[Examples, Indices, int, int]]:
-        begin, end = (examples.rows * each // self.turns for each in (self.turn, self.turn + 1))
-        if end > begin:
-            mixed = order_within(examples.rows, self.seed, self.epoch, place)
-            yield self._weighed(examples), mixed, begin, end
-
-    def _streamed(self, source: Stream) -> Iterator[tuple[Examples, Indices, int, int]]:
-        for window, rows in Windows(source, self.seed, window_rows(source)).epoch(self.epoch):
-            yield self._weighed(window), rows, 0, window.rows
+    def _slices(self, held: Sequence[tuple[int, Source]]) -> Iterator[Slice]:
+        return Slices(held, self.seed, self.epoch).of(self.turn, self.turns, AT_ONCE * self.batch, self.batch)
 
     def _weighed(self, part: Examples) -> Examples:
         """Return rows that count as they do among all."""

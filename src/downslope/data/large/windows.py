@@ -85,8 +85,13 @@ class Windows:
         cuts = np.cumsum(np.bincount(owners, minlength=len(self.sizes)))[:-1]
         return np.split(np.argsort(owners, kind="stable"), cuts)
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Window, Indices]]:
-        """Yield the windows of an epoch from ``first`` on, each with the order of its rows.
+    @property
+    def count(self) -> int:
+        """Windows of an epoch."""
+        return len(self.sizes)
+
+    def epoch(self, epoch: int, first: int = 0, end: int | None = None) -> Iterator[tuple[Window, Indices]]:
+        """Yield the windows of an epoch from ``first`` up to ``end``, each with the order of its rows.
 
         Each is valid until the next but one is asked for, for the memory is used again. Raises DamagedError.
         """
@@ -96,9 +101,10 @@ class Windows:
         pieces = self.pieces(epoch)
         with ThreadPoolExecutor(1, thread_name_prefix="downslope-window") as reader:
             coming: Future[tuple[Window, Indices]] | None = None
-            for index in range(first, len(self.sizes)):
+            end = self.count if end is None else end
+            for index in range(first, end):
                 ready = self._load(pieces, epoch, index) if coming is None else coming.result()
-                last = index + 1 == len(self.sizes)
+                last = index + 1 == end
                 coming = None if last else reader.submit(self._load, pieces, epoch, index + 1)
                 yield ready
 

@@ -32,8 +32,8 @@ from downslope.training.network.end_point import Ended, end_point
 from downslope.training.network.functions import RATES, RuleDescent, plan
 from downslope.training.network.newton import ScaledDescent
 from downslope.training.network.parameters import arrays_by_path
-from downslope.training.network.train import OTHER_RATES, RULE_REASON
-from downslope.training.network.train import RATES as NETWORK_RATES
+from downslope.training.network.settling import OTHER_RATES, RULE_REASON
+from downslope.training.network.settling import RATES as NETWORK_RATES
 from downslope.types import JsonValue, Vector
 from downslope.words import say
 

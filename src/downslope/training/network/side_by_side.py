@@ -32,7 +32,7 @@ from downslope.training.network.course import Course, Order
 from downslope.training.network.descent import CHUNK_SECONDS, EXPLODED, MOST_STEPS, convolves
 from downslope.training.network.posing import mean_loss
 from downslope.training.network.progress import NetworkProblem
-from downslope.training.network.train import FLOAT, bytes_of_a_step
+from downslope.training.network.settling import FLOAT, bytes_of_a_step
 from downslope.types import Indices
 from downslope.words import Sentence, say
 

@@ -34,9 +34,20 @@ CLUSTER = {
     "a cluster reads files, and this is none; name a file, glob or folder, or leave --cluster out": (
         "集群读取的是文件，而这不是文件；请指定文件、通配符或文件夹，或去掉 --cluster"
     ),
-    "a cluster trains linear models, and the model is {model}; leave --cluster out": (
-        "集群训练线性模型，而模型是 {model}；请去掉 --cluster"
+    "a cluster trains on tables, and the model {model} takes images; leave --cluster out": (
+        "集群在表格上训练，而模型 {model} 需要图像；请去掉 --cluster"
     ),
+    "--plan measures the passes of a linear model; leave --model or --plan out": (
+        "--plan 测量的是线性模型的遍历；请去掉 --model 或 --plan"
+    ),
+    "a network takes dense columns; leave text and hashed columns out, or fit a linear model": (
+        "网络只接受稠密列；请去掉文本列和散列列，或训练线性模型"
+    ),
+    "all rows are in one place, and there is nothing to average": "所有行都在一处，无需平均",
+    "; times {factor} for steps on {part} of the {batch} examples that it was raced on": (
+        "；乘以 {factor}，因为每步只用竞速时 {batch} 个样本中的 {part} 个"
+    ),
+    "the loss of a batch was no number or {factor} times the start's": "某个批次的损失不是数，或达到起点的 {factor} 倍",
     "single examples are too little to share out; use --method mini-batch, scaled or full-batch": (
         "单个样本太少，无法分给多台机器；请使用 --method mini-batch、scaled 或 full-batch"
     ),

@@ -58,6 +58,7 @@ NAMES = {
     "estimated": "估计",
     # how a training goes, as its checkpoint calls it
     "batches in rounds": "分轮平均的小批量训练",
+    "network in rounds": "分轮平均的网络训练",
     "batches at one rate": "一个学习率的小批量训练",
     "one pass": "单遍训练",
     "batches at several rates": "多个学习率的小批量训练",
