@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo front test check bench picture pictures browser drill clean
+.PHONY: help demo front test ready check check-python check-front bench picture pictures browser drill clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,15 +15,23 @@ demo: $(VENV)/.installed  ## install into .venv, then train on the flights table
 front: $(VENV)/.installed-dev  ## build the front end in web/ where it is older than its sources
 	@$(BIN)/python tools/front_end.py build
 
-test: check browser  ## every check and every test
+test: ready  ## every check and every test
 	$(BIN)/pytest -m 'not alone' --numprocesses logical --dist loadgroup
 	$(BIN)/pytest -m alone
 
-check: $(VENV)/.installed-dev  ## the fast checks: style, format, types, contracts, the front end
+# What the tests need, and the checks, two at a time: installing waits for the network, checking for a processor.
+ready:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target browser check
+
+check: check-python check-front  ## the fast checks: style, format, types, contracts, the front end
+
+check-python: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+check-front: $(VENV)/.installed-dev
 	$(BIN)/python tools/front_end.py check
 
 bench: $(VENV)/.installed-bench  ## measure against peers; writes benchmarks/RESULTS.md and the README table
