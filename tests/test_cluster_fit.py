@@ -17,12 +17,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.drill import descendants, is_worker
-from downslope import fit, predict
+from downslope import fit, predict, race, sweep
 from downslope.errors import OptionError, SourceError
 from downslope.fitting import resume
 from downslope.fitting.cluster import plan_fit
 from downslope.models.linear import LinearModel
 from downslope.records import Run, Spec, StepRecord, Verdict
+from downslope.records.comparison import NetworkSweep, SweepResult
 from downslope.store import list_unfinished
 
 pytestmark = pytest.mark.timeout(900)  # on a busy machine Ray takes minutes to start
@@ -165,6 +166,33 @@ def test_a_network_learns_on_workers_and_outlives_one(ray_here: str, parts: Path
     assert {"prediction", "probability true"} <= set(table.column_names)
 
 
+def test_a_sweep_is_shared_among_workers(ray_here: str, parts: Path) -> None:
+    source, settings = str(parts / "*.parquet"), {"epochs": 1, "l2": 1e-3}
+    rates = [0.003, 0.01, 0.03, 0.1, 30.0]
+    alone = sweep(source, "late", learning_rates=rates, batch_sizes=[32, 128], **settings)
+    two = sweep(source, "late", learning_rates=rates, batch_sizes=[32, 128], cluster="auto", workers=2, **settings)
+    assert isinstance(alone, SweepResult)
+    assert isinstance(two, SweepResult)
+    assert [(each.learning_rate, each.batch_size) for each in two.cells] == [
+        (each.learning_rate, each.batch_size) for each in alone.cells
+    ]
+    for here, there in zip(alone.cells, two.cells, strict=True):
+        assert there.zone is here.zone
+        assert there.objective == pytest.approx(here.objective, rel=1e-6, nan_ok=True)
+
+
+def test_a_sweep_of_networks_is_shared_among_workers(ray_here: str, parts: Path) -> None:
+    axes: dict[str, Any] = {"learning_rates": [0.001, 0.01], "batch_sizes": [32, 128], "seeds": 1, "model": "mlp:4"}
+    alone = sweep(str(parts / "*.parquet"), "late", epochs=1, **axes)
+    two = sweep(str(parts / "*.parquet"), "late", epochs=1, cluster="auto", workers=2, **axes)
+    assert isinstance(alone, NetworkSweep)
+    assert isinstance(two, NetworkSweep)
+    assert two.measured_rows == alone.measured_rows
+    for here, there in zip(alone.cells, two.cells, strict=True):
+        assert (there.learning_rate, there.batch_size) == (here.learning_rate, here.batch_size)
+        assert there.train.mean == pytest.approx(here.train.mean, rel=1e-3)
+
+
 def test_a_file_that_changed_columns_is_named(ray_here: str, parts: Path, tmp_path: Path) -> None:
     for each in parts.iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
@@ -185,6 +213,10 @@ def test_what_a_cluster_does_not_do_is_said(parts: Path) -> None:
         fit(source, "late", cluster="auto", model="cnn:8", runs=None)
     with pytest.raises(OptionError, match="--plan measures the passes of a linear model"):
         plan_fit(source, Spec(source=source, target="late", cluster="auto", model="mlp:8"))
+    with pytest.raises(OptionError, match="a race times its methods on one machine"):
+        race(source, "late", cluster="auto")
+    with pytest.raises(OptionError, match="a cluster reads files"):
+        sweep({"x": [1.0, 2.0], "late": [0, 1]}, "late", cluster="auto")
     with pytest.raises(OptionError, match="a cluster reads files"):
         fit({"x": [1, 2], "late": [0, 1]}, "late", cluster="auto", runs=None)
     with pytest.raises(OptionError, match="--workers are those of a cluster"):

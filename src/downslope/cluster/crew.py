@@ -103,7 +103,7 @@ class Crew:
                     self._answered[question.worker] = True
                     taken.append(time.monotonic() - question.began)
                 except ray().exceptions.RayError as error:
-                    lost.append((question, "died", _why(error)))
+                    lost.append((question, "died", what_failed(error)))
             if not done:
                 for reference, question, why in self._stuck(waiting, taken):
                     del waiting[reference]
@@ -167,7 +167,7 @@ class Crew:
             ray().kill(actor, no_restart=True)
 
 
-def _why(error: Any) -> str:
+def what_failed(error: Any) -> str:
     """Return what a failed answer says; raises what the work itself raised in the worker."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, DownslopeError):

@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, first: int, last: int, threads: int = 0, hold: int = 0) -> None:
         """Hold the shards, and open none yet."""
         if threads:
-            _keep_to(threads)
+            keep_to(threads)
         self.mine = range(first, last)
         self.left = hold
         self._tables: dict[str, Sharded] = {}
@@ -153,7 +153,8 @@ def end_process(process: int) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-def _keep_to(threads: int) -> None:
+def keep_to(threads: int) -> None:
+    """Let this process work with so many threads: kernels, Parquet and JAX."""
     os.environ["DOWNSLOPE_THREADS"] = str(threads)
     if threads == 1:  # read by JAX when a network first steps here
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")

@@ -48,11 +48,16 @@ class ReadyCluster:
         }  # fmt: skip
 
 
-def check_cluster(source: object, spec: Spec) -> None:
-    """Raise OptionError for what a cluster does not do."""
+def check_files(source: object, spec: Spec) -> None:
+    """Raise OptionError for a source that workers cannot read by themselves."""
     if spec.sql is not None or not isinstance(spec.source or source, str | Path):
         message = say("a cluster reads files, and this is none; name a file, glob or folder, or leave --cluster out")
         raise OptionError(message)
+
+
+def check_cluster(source: object, spec: Spec) -> None:
+    """Raise OptionError for what a cluster does not do."""
+    check_files(source, spec)
     if not spec.target:
         message = say("no target was named; say which column to predict with --target")
         raise OptionError(message)

@@ -39,6 +39,7 @@ from downslope.steps import rule_number
 from downslope.training import Training, train
 from downslope.training.course import Course, trainer_of
 from downslope.training.loop import pose
+from downslope.words import say
 
 METHODS = ("full-batch", "stochastic", "mini-batch", "scaled")
 CHOSEN = ("method", "rule", "learning_rate", "schedule", "warmup", "average")
@@ -83,6 +84,9 @@ def race(
     """
     source, named = with_target(source, target)
     asked = spec_of(source, named, spec, settings)
+    if asked.cluster is not None:
+        message = say("a race times its methods on one machine, one after the other; leave --cluster out")
+        raise OptionError(message)
     if learns_network(source, asked):
         return race_network(source, asked, seeds, tell)
     return _race_linear(source, _checked(asked), checked_seeds(seeds, SEEDS), tell)

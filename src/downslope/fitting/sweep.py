@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from downslope.choices.curvature import mean_bend, measure_moments, shape_of
 from downslope.choices.start import constant_start
+from downslope.cluster.tasks import spread
 from downslope.data.batches import order
 from downslope.engines.racing import EXPLODED, Lanes, standardised
 from downslope.errors import OptionError
 from downslope.fitting.axes import number_axis, start_axis
+from downslope.fitting.cluster import check_files
 from downslope.fitting.network_task import learns_network, with_target
 from downslope.fitting.ready import Ready, Tell, make_ready, spec_of
 from downslope.fitting.sweep_network import Axes, sweep_network
@@ -67,6 +70,9 @@ def sweep(
     leaves the held-out rows as they are. When a seventh and three sevenths of the passes are done, the worse half of
     the cells of each batch size is dropped, by the mean of their held-out loss over all seeds (training loss
     where nothing is held out). Raises OptionError where the trainings would not fit in memory.
+
+    With a ``cluster`` every worker reads the source by itself and trains a share of the cells: some of the learning
+    rates of a linear model, some of the batch sizes of a network.
     """
     source, named = with_target(source, target)
     asked = spec_of(source, named, spec, settings)
@@ -103,7 +109,7 @@ def _sweep_linear(
     limit = _stability_limit(ready, posed.objective, asked.seed)
     rates = _rates(learning_rates, limit, asked.rule)
     sizes = _sizes(batch_sizes, ready.examples.rows)
-    reached = _run(ready, posed.objective, asked, rates, sizes, passes, exact.objective_at_start)
+    reached = _reached(source, ready, posed.objective, asked, rates, sizes, passes, exact.objective_at_start)
     drop = exact.objective_at_start - exact.objective
     gaps = {key: max((value - exact.objective) / drop, 0.0) if drop > 0 else 0.0 for key, value in reached.items()}
     cells = _cells(rates, sizes, reached, gaps, exact.objective_at_start, asked.tolerance)
@@ -159,6 +165,29 @@ def _stability_limit(ready: Ready, objective: Objective, seed: int) -> float:
     bend = float(max(mean_bend(examples, rounded, first).max(), 1e-6))
     moments = measure_moments(examples, None, seed)
     return shape_of(examples, objective, moments, bend, examples.center, examples.scale).stability_limit
+
+
+def _reached(
+    source: object, ready: Ready, objective: Objective, spec: Spec, rates: Vector, sizes: tuple[int, ...], passes: int,
+    start: float,
+) -> Cells:  # fmt: skip
+    """Return F reached by every (rate, size): here, or each worker of a cluster a share of the rates."""
+    if spec.cluster is None:
+        return _run(ready, objective, spec, rates, sizes, passes, start)
+    check_files(source, spec)
+    there = replace(spec, cluster=None, workers="auto")
+    work = partial(_share, str(spec.source or source), objective, there, sizes, passes, start)
+    asked = None if isinstance(spec.workers, str) else int(spec.workers)
+    parts = spread(work, lambda workers: [rates[each::workers] for each in range(min(workers, rates.size))],
+                   spec.cluster, asked)  # fmt: skip
+    return {place: value for part in parts for place, value in part.items()}
+
+
+def _share(
+    source: str, objective: Objective, spec: Spec, sizes: tuple[int, ...], passes: int, start: float, rates: Vector
+) -> Cells:  # fmt: skip
+    """Return F reached by some of the rates, on a worker that reads the source by itself."""
+    return _run(make_ready(source, spec, None), objective, spec, rates, sizes, passes, start)
 
 
 def _run(

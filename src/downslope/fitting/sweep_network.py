@@ -12,12 +12,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from downslope.cluster.tasks import spread
 from downslope.errors import OptionError
 from downslope.fitting.axes import checked_seeds
+from downslope.fitting.cluster import check_files
 from downslope.fitting.network_task import NetworkTask, make_task
 from downslope.fitting.ready import Tell
 from downslope.fitting.zones import NEAR, Column, Found, best_cell, cells_with_zones
@@ -99,18 +102,43 @@ def sweep_network(source: object, spec: Spec, axes: Axes, tell: Tell | None) -> 
     rates = tuple(sorted({float(each) for each in axes.rates or swept_rates(rule, task.architecture)}))
     places = tuple((rate, start) for start in axes.starts for rate in rates)
     _check_memory(task, len(places) * count, sizes[-1])
-    bench = _bench(task, spec, rule, places, seeds, tell)
     courses = [_course(task.rows, size, spec) for size in sizes]
     rounds = rounds_of(len(places), courses[-1].updates)
-    columns = [_column(bench, course, rounds) for course in courses]
+    columns, judged = _columns(source, task, spec, (rule, places, seeds, rounds), courses, tell)
     by_held = task.held is not None
     cells = cells_with_zones(columns, by_held)
     ends = round_ends(courses[0].updates, rounds)
     return NetworkSweep(
-        spec.source or "the source", spec.target, task.rows, task.held_rows, bench.judge.rows, task.train.shape,
+        spec.source or "the source", spec.target, task.rows, task.held_rows, judged, task.train.shape,
         task.architecture.text, task.loss, rule, courses[0].schedule, tuple(courses[0].passes(end) for end in ends),
         by_held, NEAR, rates, sizes, axes.starts, seeds, cells, best_cell(cells, by_held), time.perf_counter() - began,
     )  # fmt: skip
+
+
+Plan: TypeAlias = "tuple[str, tuple[Place, ...], tuple[int, ...], int]"
+"""The rule, the places of each batch size, the seeds and the rounds."""
+
+
+def _columns(
+    source: object, task: NetworkTask, spec: Spec, plan: Plan, courses: Sequence[Course], tell: Tell | None
+) -> tuple[list[Column], int]:
+    """Return the column of each batch size, trained here or by workers of a cluster, and the rows it is judged on."""
+    rule, places, seeds, rounds = plan
+    if spec.cluster is None:
+        bench = _bench(task, spec, rule, places, seeds, tell)
+        return [_column(bench, course, rounds) for course in courses], bench.judge.rows
+    check_files(source, spec)
+    work = partial(_there, str(spec.source or source), replace(spec, cluster=None, workers="auto"), plan)
+    asked = None if isinstance(spec.workers, str) else int(spec.workers)
+    found = spread(work, lambda workers: list(courses), spec.cluster, asked)
+    return [column for column, _ in found], found[0][1]
+
+
+def _there(source: str, spec: Spec, plan: Plan, course: Course) -> tuple[Column, int]:
+    """Return the column of one batch size, on a worker that reads the source by itself."""
+    rule, places, seeds, rounds = plan
+    bench = _bench(make_task(source, spec, None), spec, rule, places, seeds, None)
+    return _column(bench, course, rounds), bench.judge.rows
 
 
 def _checked(spec: Spec) -> Spec:

@@ -45,7 +45,8 @@ def from_bytes(content: bytes) -> tuple[Checkpoint, Mapping[str, JsonValue]]:
     except Exception as error:  # safetensors raises an error of its own, which is none of Python's
         message = "it is no whole safetensors file"
         raise ValueError(message) from error
-    if header.get("sha256") != _digest(arrays, header["record"]):
+    written = {"format": str(FORMAT), "record": header["record"], "sha256": _digest(arrays, header["record"])}
+    if header != written:
         message = "it is not as it was written"
         raise ValueError(message)
     state = {name: array.T if name in told["turned"] else array for name, array in arrays.items()}

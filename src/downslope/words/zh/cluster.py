@@ -43,6 +43,12 @@ CLUSTER = {
     "a network takes dense columns; leave text and hashed columns out, or fit a linear model": (
         "网络只接受稠密列；请去掉文本列和散列列，或训练线性模型"
     ),
+    "a worker of the cluster failed {times} times at one piece of the work: {words}; look at its machine's memory": (
+        "集群的工作进程在同一份工作上失败了 {times} 次：{words}；请查看其机器的内存"
+    ),
+    "a race times its methods on one machine, one after the other; leave --cluster out": (
+        "竞赛在一台机器上依次给各方法计时；请去掉 --cluster"
+    ),
     "all rows are in one place, and there is nothing to average": "所有行都在一处，无需平均",
     "; times {factor} for steps on {part} of the {batch} examples that it was raced on": (
         "；乘以 {factor}，因为每步只用竞速时 {batch} 个样本中的 {part} 个"
