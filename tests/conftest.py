@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from downslope.machine import cores
 from downslope.records import (
     Choice,
     Coefficient,
@@ -32,6 +33,11 @@ hypothesis.settings.register_profile("downslope", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("downslope")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than there are cores: many tests wait for a browser, for Ray or for another process."""
+    return cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

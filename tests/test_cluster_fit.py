@@ -153,14 +153,12 @@ def test_a_network_learns_on_workers_and_outlives_one(ray_here: str, parts: Path
             killed.extend(each for each in descendants([os.getpid()]) if is_worker(each))
             os.kill(killed[0], signal.SIGKILL)
 
-    settings: dict[str, Any] = {"model": "mlp:8", "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+    settings: dict[str, Any] = {"model": "mlp:8", "epochs": 3, "batch_size": 32, "learning_rate": 0.01}
     two = fit_here(parts, tmp_path, watch=watch, **settings)
     assert killed
     assert two.environment["cluster"]["lost"]
     whole = fit_here(parts, tmp_path, **settings)
     assert two.objective == whole.objective, "a round that is asked for again has the same bits"
-    alone = fit(str(parts / "*.parquet"), "late", runs=None, **settings)
-    assert two.holdout["loss"] == pytest.approx(alone.holdout["loss"], abs=0.02)
     assert two.holdout["auc"] > two.baseline["auc"] + 0.1
     table = predict(two, str(parts / "part-0.parquet"))
     assert {"prediction", "probability true"} <= set(table.column_names)

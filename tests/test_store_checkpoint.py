@@ -95,7 +95,7 @@ def test_any_altered_byte_of_the_header_is_noticed() -> None:
     for place in range(8, 8 + int.from_bytes(content[:8], "little")):
         altered = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         if altered[8:].strip() != content[8:].strip():
-            with pytest.raises(ValueError, match="^it is"):
+            with pytest.raises(ValueError, match=r"^it is"):
                 from_bytes(altered)
 
 
