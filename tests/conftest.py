@@ -10,7 +10,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from downslope.machine import cores
 from downslope.records import (
     Choice,
     Coefficient,
@@ -27,17 +26,14 @@ from downslope.records import (
 # Before anything imports JAX: it is an oracle here, so it counts in float64, and no test needs a GPU.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests compile much and compute little: programs that are optimised less are ready in two thirds of the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 # The first example of a test may compile a kernel, so a deadline would judge the compiler.
 hypothesis.settings.register_profile("downslope", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("downslope")
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores: many tests wait for a browser, for Ray or for another process."""
-    return cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
