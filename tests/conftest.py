@@ -36,15 +36,13 @@ hypothesis.settings.load_profile("downslope")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Let processes that share the tests share them by file, and let one of them have all that need Ray.
 
-    First of all, for what shares them out looks at the marks right after.
+    Here, since what shares them out looks at the marks before any later hook of this file.
     """
-    for item in items:
-        needs_ray = "ray_here" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else str(item.path)))
+    needs_ray = "ray_here" in getattr(item, "fixturenames", ())
+    item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else str(item.path)))
 
 
 @pytest.fixture(scope="session")
