@@ -16,7 +16,7 @@ front: $(VENV)/.installed-dev  ## build the front end in web/ where it is older 
 	@$(BIN)/python tools/front_end.py build
 
 test: ready  ## every check and every test
-	$(BIN)/pytest -m 'not alone' --numprocesses logical --dist loadgroup
+	$(BIN)/pytest -m 'not alone' --numprocesses logical --dist loadfile
 	$(BIN)/pytest -m alone
 
 # What the tests need, and the checks, two at a time: installing waits for the network, checking for a processor.

@@ -36,15 +36,6 @@ hypothesis.settings.load_profile("downslope")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let processes that share the tests share them by file, and let one of them have all that need Ray.
-
-    Here, since what shares them out looks at the marks before any later hook of this file.
-    """
-    needs_ray = "ray_here" in getattr(item, "fixturenames", ())
-    item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the repository."""
@@ -63,7 +54,7 @@ def nist() -> Path:
     return ROOT / "tests" / "data" / "nist"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_here(root: Path) -> Iterator[str]:
     """Start a Ray of this machine's own with room for six workers, who find the tests by their path; its address."""
     from downslope.cluster import joining, library
