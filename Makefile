@@ -21,7 +21,7 @@ test: ready  ## every check and every test
 
 # What the tests need, and the checks, two at a time: installing waits for the network, checking for a processor.
 ready:
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target browser check
+	@$(MAKE) --no-print-directory --jobs=2 browser check
 
 check: check-python check-front  ## the fast checks: style, format, types, contracts, the front end
 

@@ -65,7 +65,7 @@ def architecture_of(spec: Spec) -> Architecture:
 def fit_network(ready: Ready, watch: Watch | None, keeper: Keeper) -> Run:
     """Return the record of a network trained on a table; raises OptionError for a model that takes images."""
     spec, prepared = ready.spec, ready.prepared
-    architecture, delta = _of_table(spec), _huber_delta(ready.examples, spec, prepared.loss)
+    architecture, delta = architecture_of_table(spec), huber_delta_of(ready.examples, spec, prepared.loss)
     held = None if prepared.holdout is None else inputs_of(prepared.holdout)
     trained = train_network(
         architecture, inputs_of(ready.examples), held, spec, prepared.loss, ready.outputs, huber_delta=delta,
@@ -87,7 +87,7 @@ def fit_network_apart(ready: ReadyLarge | ReadyCluster, watch: Watch | None, kee
     from downslope.training.network.walk import scores_at
 
     spec, prepared = ready.spec, ready.prepared
-    architecture, delta = _of_table(spec), _huber_delta(ready.examples, spec, prepared.loss)
+    architecture, delta = architecture_of_table(spec), huber_delta_of(ready.examples, spec, prepared.loss)
     apart = train_apart(
         architecture, ready.examples, prepared.holdout, spec, prepared.loss, ready.outputs, huber_delta=delta,
         watch=watch, keeper=keeper,
@@ -104,7 +104,7 @@ def fit_network_apart(ready: ReadyLarge | ReadyCluster, watch: Watch | None, kee
     )
 
 
-def _of_table(spec: Spec) -> Architecture:
+def architecture_of_table(spec: Spec) -> Architecture:
     """Return the architecture that a spec asks for; raises OptionError for one that takes images."""
     architecture = architecture_of(spec)
     if architecture.kind == "cnn":
@@ -117,7 +117,8 @@ def _of_table(spec: Spec) -> Architecture:
     return architecture
 
 
-def _huber_delta(examples: Source, spec: Spec, loss: str) -> float:
+def huber_delta_of(examples: Source, spec: Spec, loss: str) -> float:
+    """Return the delta of the Huber loss where that is the loss, else 1."""
     return pose(examples, spec, "huber", 1).objective.loss.high if loss == "huber" else 1.0
 
 

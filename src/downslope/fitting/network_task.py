@@ -7,15 +7,13 @@ from pathlib import Path
 
 from downslope.data.images import is_images
 from downslope.data.images.prepare import ImagePart, PreparedImages
-from downslope.errors import OptionError
 from downslope.fitting.images import make_ready_images, with_labels
-from downslope.fitting.network import architecture_of, inputs_of
+from downslope.fitting.network import architecture_of_table, huber_delta_of, inputs_of
 from downslope.fitting.ready import Tell, make_ready
 from downslope.models.network import Architecture
 from downslope.records import Spec
 from downslope.training.loop import pose
 from downslope.training.network.given import NetworkInputs
-from downslope.words import say
 
 
 @dataclass(frozen=True)
@@ -66,17 +64,10 @@ def make_task(source: object, spec: Spec, tell: Tell | None) -> NetworkTask:
 
 
 def _table_task(source: object, spec: Spec, tell: Tell | None) -> NetworkTask:
-    architecture = architecture_of(spec)
-    if architecture.kind == "cnn":
-        message = say(
-            'the model "{model}" takes images, but {source} is a table; write mlp:64',
-            model=spec.model,
-            source=spec.source or say("this source"),
-        )
-        raise OptionError(message)
+    architecture = architecture_of_table(spec)
     ready = make_ready(source, spec, tell)
     prepared = ready.prepared
-    delta = pose(ready.examples, spec, "huber", 1).objective.loss.high if prepared.loss == "huber" else 1.0
+    delta = huber_delta_of(ready.examples, spec, prepared.loss)
     held = None if prepared.holdout is None else inputs_of(prepared.holdout)
     return NetworkTask(spec, architecture, inputs_of(ready.examples), held, prepared.loss, ready.outputs, delta)
 

@@ -27,10 +27,7 @@ PARTS = 4096
 
 
 class Slices:
-    """The rows of one epoch that a holder steps on.
-
-    held: numbered shards. Orders of what is in memory are drawn once.
-    """
+    """The rows of one epoch that a holder steps on. held: numbered shards."""
 
     def __init__(self, held: Sequence[tuple[int, Source]], seed: int, epoch: int) -> None:
         """Take the shards in the order of an epoch."""
@@ -38,7 +35,6 @@ class Slices:
         mixed = [held[int(index)] for index in order(len(held), seed + 1, epoch)]
         self._streams = [source for _, source in mixed if isinstance(source, Stream)]
         self._parts = [(number * PARTS + part, each) for number, source in mixed for part, each in _parts(source)]
-        self._orders: dict[int, Indices] = {}
 
     def of(self, turn: int, turns: int, at_once: int, batch: int = 1) -> Iterator[Slice]:
         """Yield one of ``turns`` rounds: slices of each block in memory in turn, and windows of each stream in turn.
@@ -46,16 +42,11 @@ class Slices:
         at_once: rows of a block, about, before the next block has its turn. batch: slices are whole batches, but for
         the last of a block. What is yielded is valid until the next is asked for.
         """
-        mixed = ((part, self._order(place, part.rows)) for place, part in self._parts)
-        yield from _in_turn(list(mixed), turn, turns, at_once, batch)
+        mixed = [(part, order_within(part.rows, self.seed, self.epoch, place)) for place, part in self._parts]
+        yield from _in_turn(mixed, turn, turns, at_once, batch)
         for first in range(0, len(self._streams), TOGETHER):
             for windows in self._windows(self._streams[first : first + TOGETHER], turn, turns):
                 yield from _in_turn(windows, 0, 1, at_once, batch)
-
-    def _order(self, place: int, rows: int) -> Indices:
-        if place not in self._orders:
-            self._orders[place] = order_within(rows, self.seed, self.epoch, place)
-        return self._orders[place]
 
     def _windows(
         self, streams: Sequence[Stream], turn: int, turns: int
