@@ -24,10 +24,14 @@ import numpy as np
 
 from benchmarks import large_tables
 from benchmarks.results import Figure, seconds
+from benchmarks.text import zipf_texts
+from downslope.fitting.large import PROGRAMS
 
 MEMORY = 1_000_000_000
 SIZES = (1_000_000, 10_000_000)
 LARGEST = 100_000_000
+LINES = 1_000_000
+DATA = MEMORY - PROGRAMS
 REPEATS = 5
 PLAIN_READ = 4 << 20
 """Bytes that the plain read asks for at once."""
@@ -37,7 +41,7 @@ import json, sys, time
 import downslope as ds
 began = time.perf_counter()
 told = []
-run = ds.fit(sys.argv[1], "late", runs=None, memory="1GB", cache=sys.argv[2], **json.loads(sys.argv[3]))
+run = ds.fit(sys.argv[1], runs=None, memory="1GB", cache=sys.argv[2], **json.loads(sys.argv[3]))
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"peak": int(peak) * 1024, "seconds": time.perf_counter() - began, "read": run.seconds["read"],
     "passes": run.passes, "gap": run.gap, "streamed": "streamed" in run.environment}))
@@ -78,7 +82,7 @@ def fitted(source: str, cache: Path, settings: dict[str, object]) -> Fitted:
     return Fitted(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def passes(source: str, cache: Path, *, cold: bool, repeats: int = REPEATS) -> Passed:
+def passes(source: str, target: str, cache: Path, *, cold: bool, repeats: int = REPEATS) -> Passed:
     """Measure passes over the blocks of a table that is encoded already, and plain reads, in turns."""
     from downslope.data.large.prepare import prepare_large
     from downslope.engines import linear as engine
@@ -86,7 +90,7 @@ def passes(source: str, cache: Path, *, cold: bool, repeats: int = REPEATS) -> P
     from downslope.models.linear import Objective, Point
     from downslope.records import Spec
 
-    stream = prepare_large(source, Spec(source=source, target="late", cache=str(cache)), 1 << 29, _quiet).train
+    stream = prepare_large(source, Spec(source=source, target=target, cache=str(cache)), DATA, _quiet).train
     files = [stream.path(block) for block in range(stream.blocks)]
     size = sum(path.stat().st_size for path in files)
     objective = Objective(make_loss("log"), 0.0, 1e-7, True, 1)
@@ -149,16 +153,29 @@ def _figures(sizes: list[int], place: Path) -> list[Figure]:
         table, cache = place / f"table-{rows}", place / f"cache-{rows}"
         large_tables.make(rows, table)
         source, name = str(table / "*.parquet"), f"{rows // 1_000_000} million flights, resampled"
-        fits[rows] = fitted(source, cache, {"method": "scaled"})
+        fits[rows] = fitted(source, cache, {"target": "late", "method": "scaled"})
         found.append(_memory(f"{name}: peak memory, scaled", fits[rows]))
-        batches = fitted(source, cache, {"method": "mini-batch", "epochs": 1})
+        batches = fitted(source, cache, {"target": "late", "method": "mini-batch", "epochs": 1})
         found.append(_memory(f"{name}: peak memory, mini-batch", batches))
         if fits[rows].streamed:
-            found += [_speed(name, passes(source, cache, cold=cold), cold=cold) for cold in (True, False)]
+            found += [_speed(name, passes(source, "late", cache, cold=cold), cold=cold) for cold in (True, False)]
         shutil.rmtree(table)
         shutil.rmtree(cache, ignore_errors=True)
+    found += _lines(place)
     streamed = [rows for rows in sizes if fits[rows].streamed]
     return [*found, *(_linear(small, big, fits) for small, big in pairwise(streamed))]
+
+
+def _lines(place: Path) -> list[Figure]:
+    """Return the claims for the synthetic text of the page of text, as one file of Vowpal Wabbit's format."""
+    source, cache = str(zipf_texts(place, LINES, 1).train), place / "cache-text"
+    name = f"{LINES // 1_000_000} million texts, Zipf"
+    found = [
+        _memory(f"{name}: peak memory, {method}", fitted(source, cache, {"method": method, "epochs": epochs}))
+        for method, epochs in (("scaled", "auto"), ("mini-batch", 1))
+    ]
+    found += [_speed(name, passes(source, "label", cache, cold=cold), cold=cold) for cold in (True, False)]
+    return found
 
 
 def _memory(claim: str, fit: Fitted) -> Figure:

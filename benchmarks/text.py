@@ -103,7 +103,7 @@ def steps_ours(examples: Any) -> Callable[[], object]:
     turn = iter(range(1_000_000))
 
     def one_pass() -> None:
-        training.advance(order(examples.rows, 0, next(turn)), 0, examples.rows, 8, rates)
+        training.advance(examples, order(examples.rows, 0, next(turn)), 0, examples.rows, 8, rates)
 
     return one_pass
 

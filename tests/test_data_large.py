@@ -122,7 +122,7 @@ def test_the_plan_of_a_table_cut_anyhow_is_the_plan_of_the_whole(cuts: Sequence[
             sketch.join(part)
             first += count
         expected = fit_column(table[name], name, rows, standardize=True)
-        same_features(fit_sketch(sketch, name, standardize=True), expected)
+        same_features(fit_sketch(sketch, name, spec), expected)
 
 
 def test_levels_beyond_the_cap_keep_the_frequent_and_estimate_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

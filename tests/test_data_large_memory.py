@@ -38,6 +38,12 @@ METHODS = {
     "stochastic": {"method": "stochastic", "learning_rate": 1e-3, "epochs": 1},
 }
 
+TEXT = {
+    "text, scaled": {"text": "text", "max_seconds": 5},
+    "text, mini-batch": {"text": "text", "method": "mini-batch", "epochs": 1},
+}
+TEXTS = 150_000
+
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,12 +59,36 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    drawn = np.random.default_rng(0)
+    words = np.array([f"word{index}" for index in range(60_000)])
+    places = (60_000 * drawn.random((TEXTS, 30)) ** 4).astype(np.int64)
+    text = [" ".join(row) for row in words[places].tolist()]
+    path = tmp_path_factory.mktemp("texts") / "texts.parquet"
+    target = drawn.normal(size=60_000)[places].sum(axis=1) > 0
+    pq.write_table(pa.table({"text": text, "y": target}), path, row_group_size=20_000)
+    return path
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+
+
+@needs_proc
 @pytest.mark.parametrize(("fits", "allowed"), [(METHODS, ALLOWED), (NETWORK, ALLOWED_NETWORK)])
 def test_what_is_resident_stays_below_the_memory_that_is_allowed(
     table: Path, tmp_path: Path, fits: dict[str, dict[str, object]], allowed: int
 ) -> None:
-    given = [str(table), str(tmp_path / "cache"), json.dumps(fits), str(allowed)]
+    check_peaks(table, tmp_path, fits, allowed)
+
+
+@needs_proc
+def test_what_is_resident_stays_below_it_for_text(texts: Path, tmp_path: Path) -> None:
+    check_peaks(texts, tmp_path, TEXT, ALLOWED)
+
+
+def check_peaks(source: Path, tmp_path: Path, fits: dict[str, dict[str, object]], allowed: int) -> None:
+    given = [str(source), str(tmp_path / "cache"), json.dumps(fits), str(allowed)]
     ended = subprocess.run([sys.executable, "-c", FITS, *given], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     reached = json.loads(ended.stdout)

@@ -56,7 +56,7 @@ def opened(source: str, spec: Spec) -> tuple[Planned, list[Stream], list[Stream]
     found = [scan_piece(files, each, spec, sum(counts[:index])) for index, each in enumerate(parts)]
     seen, bad, table = join_scans(files, spec, parts, counts, found)
     assert not bad
-    planned = planned_of(seen, spec, source, table.rows, bad)
+    planned = planned_of(seen, spec, files, table.rows, bad)
     opening = Opening(table, spec, planned, TRAIN, key_of_table(files, spec, planned))
     held = Opening(table, spec, planned, HELD, opening.key)
     return planned, *([each.open(index) for index in range(len(parts))] for each in (opening, held)), opening

@@ -72,6 +72,14 @@ def test_scores_and_losses_are_those_of_the_training(held: Examples, halves: Apa
     assert losses.mean() == pytest.approx(least(each.holdout for each in halves.training.steps), rel=1e-6)
 
 
+def test_shortened_gradients_are_counted_as_updates_are(examples: Examples) -> None:
+    always = apart(Apart(examples, 2), None, replace(SPEC, clip=1e-6)).training
+    assert always.resolved["clipped"] == pytest.approx(always.updates, rel=0.03)
+    never = apart(Apart(examples, 2), None, replace(SPEC, clip=1e6)).training
+    assert never.resolved["clipped"] == 0
+    assert "clipped" not in apart(Apart(examples, 2), None).training.resolved
+
+
 def test_numbers_are_learned_in_their_own_units(examples: Examples) -> None:
     target = 1000.0 + 50.0 * examples.blocks[0].numbers[:, 0].astype(np.float64)
     plain = replace(examples, target=target)

@@ -18,7 +18,7 @@ import numpy as np
 from downslope.choices.sparse_steps import sparse_batch_size, unit_of_score
 from downslope.choices.start import constant_start
 from downslope.data.batches import order
-from downslope.data.blocks import Examples, Source
+from downslope.data.blocks import Source
 from downslope.engines.linear import evaluate
 from downslope.engines.racing import standardised
 from downslope.engines.sparse_training import SparseTraining
@@ -36,8 +36,8 @@ ROWS_A_COLUMN = 10
 """Rows for each column from which on 1 / n is weak enough and the columns few enough."""
 LEAST = 500
 """Rows below which those set aside would say little."""
-MOST = 50_000
-"""Rows that are looked at, a fifth of them set aside."""
+MOST, MOST_ENTRIES = 50_000, 10_000_000
+"""Rows that are looked at, a fifth of them set aside, and about their entries."""
 RATE = 0.5
 """Of the steps at first, in units of the score; it falls to nothing."""
 VISITS = 100_000
@@ -46,9 +46,8 @@ LEAST_PASSES, MOST_PASSES = 3, 30
 
 
 def is_wide(examples: Source) -> bool:
-    """Return whether the columns are so many, and the rows in memory, that the penalty is to be found on rows."""
-    there = isinstance(examples, Examples) and examples.sparse > 0 and examples.rows >= LEAST
-    return there and examples.features * ROWS_A_COLUMN > examples.rows
+    """Return whether the columns are so many that the penalty is to be found on rows."""
+    return examples.sparse > 0 and examples.rows >= LEAST and examples.features * ROWS_A_COLUMN > examples.rows
 
 
 def choose_penalty(examples: Source, objective: Objective, size: float, seed: int) -> Choice:
@@ -57,7 +56,8 @@ def choose_penalty(examples: Source, objective: Objective, size: float, seed: in
     objective: its penalty is not looked at. size: how many examples the weights of the examples stand for. The order
     of rows and steps follows from ``seed``.
     """
-    drawn = np.sort(order(examples.rows, seed, 0)[:MOST]).astype(np.int64)
+    most = min(MOST, int(MOST_ENTRIES * examples.rows / max(examples.entries, 1)))
+    drawn = np.sort(order(examples.rows, seed, 0)[:most]).astype(np.int64)
     some = standardised(examples.pick(drawn))
     mixed = order(some.rows, seed, 1)
     held, kept = np.sort(mixed[: some.rows // 5]).astype(np.int64), mixed[some.rows // 5 :]
@@ -75,7 +75,7 @@ def choose_penalty(examples: Source, objective: Objective, size: float, seed: in
         falling = rate * np.linspace(1.0, 0.0, passes * updates, endpoint=False)
         for turn in range(passes):
             rows = kept[order(kept.size, seed, turn)]
-            training.advance(rows, 0, rows.size, batch, falling[turn * updates : (turn + 1) * updates])
+            training.advance(some, rows, 0, rows.size, batch, falling[turn * updates : (turn + 1) * updates])
         point = training.point()
         loss = evaluate(aside, posed, point).loss if point.finite else math.inf
         return loss if math.isfinite(loss) else math.inf

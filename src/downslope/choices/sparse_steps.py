@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from downslope.choices.curvature import sampled
 from downslope.choices.start import constant_start
 from downslope.data.batches import order
-from downslope.data.blocks import Examples
+from downslope.data.blocks import Examples, Source
 from downslope.engines.sparse_training import SparseTraining
 from downslope.machine import threads
 from downslope.models.linear import Objective
@@ -30,7 +31,7 @@ BATCH = 8
 """Examples whose slopes are worked out together, in vector code; the weights that they share hardly meet."""
 
 
-def sparse_batch_size(examples: Examples) -> Choice:
+def sparse_batch_size(examples: Source) -> Choice:
     """Return the batch size of steps on sparse rows."""
     size = min(BATCH, examples.rows)
     reason = say("sparse rows share few weights, so a few slopes at once cost less and change nothing else")
@@ -44,8 +45,12 @@ def unit_of_score(examples: Examples, objective: Objective) -> float:
     return float(examples.target.std()) or 1.0
 
 
-def choose_sparse_rate(examples: Examples, objective: Objective, batch: int, seed: int) -> Choice:
-    """Return the rate with the lowest mean loss over one pass of the first examples in the order of ``seed``."""
+def choose_sparse_rate(source: Source, objective: Objective, batch: int, seed: int) -> Choice:
+    """Return the rate with the lowest mean loss over one pass of the first examples in the order of ``seed``.
+
+    Of a source that is not in memory, over a sample.
+    """
+    examples = source if isinstance(source, Examples) else sampled(source, FIRST, seed)
     drawn = order(examples.rows, seed, 0)[:FIRST]
     start = constant_start(examples, objective)
     updates = np.ones(-(-drawn.size // batch))
@@ -53,7 +58,7 @@ def choose_sparse_rate(examples: Examples, objective: Objective, batch: int, see
 
     def mean_loss(rate: float) -> float:
         training = SparseTraining.start(examples, objective, start, math.inf)
-        done, total = training.advance(drawn, 0, drawn.size, batch, rate * updates)
+        done, total = training.advance(examples, drawn, 0, drawn.size, batch, rate * updates)
         return total / drawn.size if done == updates.size and math.isfinite(total) else math.inf
 
     with ThreadPoolExecutor(threads()) as pool:

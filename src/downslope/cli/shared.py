@@ -54,20 +54,14 @@ def need_source_and_target(command: str, source: str, target: str, asked: dict[s
 
     A folder of pictures says itself what they are; of any other folder the reader asks for the target.
     """
+    from downslope.data.files import holds_entries
+
     if not source and not asked.get("sql"):
         message = f"{command} needs something to learn from: a file, glob or folder, or --sql QUERY"
         raise OptionError(message)
-    if not target and not Path(source).is_dir() and not _labelled(source):
+    if not target and not Path(source).is_dir() and not holds_entries(source):
         message = f"{command} needs the column to predict: --target COLUMN"
         raise OptionError(message)
-
-
-def _labelled(source: str) -> bool:
-    """Return whether each row of a source begins with its label."""
-    from downslope.data.files import format_of
-    from downslope.data.text.entries import FORMATS
-
-    return format_of(Path(source))[0] in FORMATS
 
 
 def print_json(value: JsonValue) -> None:

@@ -25,6 +25,7 @@ from downslope.data.large.planned import Planned, planned_of
 from downslope.data.large.reading import Files
 from downslope.data.large.scan import Scan, empty_scan, take_in
 from downslope.data.table import Table
+from downslope.data.target import outputs_of
 from downslope.engines import linear as engine
 from downslope.errors import SourceError
 from downslope.losses import make_loss
@@ -88,7 +89,7 @@ def forecast(files: Files, pieces: Sequence[Piece], spec: Spec, workers: int) ->
     with engine.one_blas_thread():
         rows, exact, seen, planned, prepare, one_pass = _measured(files, pieces, spec)
     mine = rows * share / max(whole, 1)
-    outputs = len(planned.classes) if len(planned.classes) > 2 else 1
+    outputs = outputs_of(planned.classes, planned.loss)
     width = planned.plan.features + 1
     nodes = max(2 * int(np.ceil(np.log2(max(len(pieces) / len(ranges), 1)))), 1)
     return Forecast(
@@ -112,7 +113,7 @@ def _measured(
     if not seen.rows:
         message = say("{source} has columns but no rows; give a table with data", source=files.source)
         raise SourceError(message)
-    planned = planned_of(seen, spec, files.source, (seen.rows,), ())
+    planned = planned_of(seen, spec, files, (seen.rows,), ())
     began = time.perf_counter()
     examples = _encoded(tables, spec, planned)
     encoded = time.perf_counter() - began
@@ -148,7 +149,7 @@ def _encoded(tables: Sequence[Table], spec: Spec, planned: Planned) -> Examples:
 
 def _pass_seconds(examples: Examples, planned: Planned) -> float:
     """Return the seconds a row of a pass by one thread, and of a share of the pass that gives second moments."""
-    outputs = len(planned.classes) if planned.loss == "softmax" or len(planned.classes) > 2 else 1
+    outputs = outputs_of(planned.classes, planned.loss)
     objective = Objective(make_loss(planned.loss), 0.0, 1e-6, True, outputs)
     point = Point(np.zeros((examples.features, outputs)), np.zeros(outputs))
     width = examples.numbers + examples.levels

@@ -16,7 +16,7 @@ from downslope.data.blocks import Block, Examples, SparseRows
 from downslope.data.columns import kind_of
 from downslope.data.encode import Decoded, Rows, encode_codes, encode_numbers
 from downslope.data.encodings import CategoryFeature, LeftOut, NumberFeature
-from downslope.data.fit_plan import Fitted, fit_column, keep_labels_if_alone, treatment_of
+from downslope.data.fit_plan import Fitted, fit_column, keep_labels_if_alone, treatment_with_bad
 from downslope.data.fit_sparse import ENTRIES, fit_entries, fit_text_column, hash_rarer
 from downslope.data.holdout import Split, split
 from downslope.data.parallel import in_parallel
@@ -26,11 +26,10 @@ from downslope.data.table import Table
 from downslope.data.target import Target, check_weights, target_of, weights_of
 from downslope.data.text.features import weighed
 from downslope.errors import ColumnError, TargetError
-from downslope.records.figures import plural
 from downslope.records.run import ColumnSummary, DataSummary
 from downslope.records.spec import Spec
 from downslope.types import Vector
-from downslope.words import NOTHING, Sentence, joined, say
+from downslope.words import NOTHING, joined, say
 
 __all__ = ["CategoryFeature", "LeftOut", "NumberFeature", "Plan", "Prepared", "prepare"]
 
@@ -147,7 +146,7 @@ def precision_of(rows: int, fitted: Sequence[Fitted], spec: Spec) -> str:
         return spec.precision
     kept = [each for each in fitted if each.left_out is None]
     cells = rows * sum(each.features - sum(one.size for one in each.sparse) for each in kept)
-    cells += sum(each.entries for one in kept for each in one.entries)
+    cells += sum(one.written + sum(each.entries for each in one.entries) for one in kept)
     return "float64" if cells <= SMALL_CELLS else "float32"
 
 
@@ -169,22 +168,16 @@ def _examples(
     )
 
 
-def _treatment(fitted: Fitted, table: Table, *, standardize: bool) -> Sentence:
-    told = treatment_of(fitted, standardize=standardize)
-    if fitted.kind != "sparse" or table.entries is None or not table.entries.bad:
-        return told
-    return say("{treatment}; {lines} left out", treatment=told, lines=plural(table.entries.bad, "malformed line"))
-
-
 def _summary(
     table: Table, spec: Spec, goal: Target, parts: Split, names: Sequence[str], fitted: Sequence[Fitted]
 ) -> DataSummary:
     train = table.rows if parts.train is None else int(parts.train.shape[0])
     held = 0 if parts.holdout is None else int(parts.holdout.shape[0])
     named = [*names] if table.entries is None else [*names, ENTRIES]
+    bad = 0 if table.entries is None else table.entries.bad
     columns = tuple(
         ColumnSummary(
-            name, each.kind, _treatment(each, table, standardize=spec.standardize),
+            name, each.kind, treatment_with_bad(each, bad, standardize=spec.standardize),
             each.features if each.left_out is None else 0, each.missing,
         )
         for name, each in zip(named, fitted, strict=True)

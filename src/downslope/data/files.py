@@ -98,6 +98,18 @@ def formats_of(source: str) -> tuple[list[Path], str]:
     return paths, formats.pop()
 
 
+def holds_entries(source: str) -> bool:
+    """Return whether a path, glob or folder means files whose rows begin with a label and name their features."""
+    sparse = (SVMLIGHT, VOWPAL_WABBIT)
+    path = Path(source).expanduser()
+    if not path.is_dir() and (path.exists() or not glob.has_magic(source)):
+        return format_of(path)[0] in sparse
+    try:
+        return formats_of(source)[1] in sparse
+    except SourceError:
+        return False
+
+
 def read_files(source: str, *, where: str | None, drop: Sequence[str]) -> Any:
     """Return the rows of the files that ``source`` means as one ``pyarrow.Table``; raises SourceError."""
     paths, only = formats_of(source)

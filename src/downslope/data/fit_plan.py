@@ -16,7 +16,7 @@ from downslope.data.encode import Key, Rows, decode
 from downslope.data.encodings import MISSING, CategoryFeature, LeftOut, NumberFeature
 from downslope.data.text.features import SparseFeature
 from downslope.errors import ColumnError
-from downslope.records.figures import count
+from downslope.records.figures import count, plural
 from downslope.words import Sentence, joined, named, say
 
 MOST_LEVELS = 256
@@ -81,7 +81,8 @@ class Fitted:
     """One column after a look at its training rows.
 
     numbers, categories: its features; left_out: the reason where it has none.
-    sparse, entries: features without zeros, and what each counted in all rows.
+    sparse, entries: features without zeros, and what each counted in all rows. written: how many entries they are, of
+    rows that are not kept.
     decoded: what the features read, by column and part. missing: null values among all rows.
     """
 
@@ -94,6 +95,7 @@ class Fitted:
     distinct: int = 0
     sparse: tuple[SparseFeature, ...] = ()
     entries: tuple[SparseRows, ...] = ()
+    written: int = 0
 
     @property
     def features(self) -> int:
@@ -353,6 +355,14 @@ def treatment_of(fitted: Fitted, *, standardize: bool) -> Sentence:
             missing=missing,
         )
     return say("one-hot, {levels} levels{missing}", levels=len(levels), missing=missing)
+
+
+def treatment_with_bad(fitted: Fitted, bad: int, *, standardize: bool) -> Sentence:
+    """Return in one phrase what became of a column, and how many malformed lines of sparse rows were left out."""
+    told = treatment_of(fitted, standardize=standardize)
+    if fitted.kind != "sparse" or not bad:
+        return told
+    return say("{treatment}; {lines} left out", treatment=told, lines=plural(bad, "malformed line"))
 
 
 def keep_labels_if_alone(fitted: Sequence[Fitted]) -> list[Fitted]:

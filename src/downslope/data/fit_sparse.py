@@ -32,6 +32,10 @@ from downslope.words import say
 
 ENTRIES = "features"
 """What the features that rows name themselves are called in a summary."""
+NO_GRAM = say("no n-gram in any training row")
+"""Why a text is left out."""
+NO_FEATURE = say("no feature in any training row")
+"""Why the features of a file are left out."""
 
 
 def fit_text_column(column: Any, name: str, rows: NDArray[np.intp] | None, spec: Spec) -> Fitted:
@@ -49,7 +53,7 @@ def fit_text_column(column: Any, name: str, rows: NDArray[np.intp] | None, spec:
             features.append(feature)
             counted.append(found)
     if not features:
-        return Fitted("text", missing, left_out=LeftOut(name, "text", say("no n-gram in any training row")))
+        return Fitted("text", missing, left_out=LeftOut(name, "text", NO_GRAM))
     return Fitted("text", missing, sparse=tuple(features), entries=tuple(counted))
 
 
@@ -77,15 +81,27 @@ def _level_names(
     """Return the most frequent level of each bucket, and the share of levels that share theirs with another."""
     codes = levels.codes if rows is None else levels.codes[rows]
     counts = np.bincount(codes + 1, minlength=len(levels.names) + 1)[1:]
-    each = np.arange(len(levels.names), dtype=np.int32)
-    one = bucket_rows(Levels(each, levels.names), known, bits)
+    return names_of_buckets(levels.names, counts, known, buckets, bits)
+
+
+def names_of_buckets(
+    names: Any, counts: NDArray[np.intp], known: Sequence[str], buckets: Buckets, bits: int
+) -> tuple[list[bytes], float]:
+    """Return the most frequent of some levels for each bucket, "" where there is none, and the share that share theirs.
+
+    names: an Arrow array of levels. counts: the rows (levels,) of each. known: those that are not hashed.
+    """
+    each = np.arange(len(names), dtype=np.int32)
+    one = bucket_rows(Levels(each, names), known, bits)
     met = np.flatnonzero((np.diff(one.starts) > 0) & (counts > 0))
     columns = buckets.finder()(one.places[one.starts[met]])
+    met, columns = met[columns >= 0], columns[columns >= 0]
     order = np.argsort(counts[met], kind="stable")
-    chosen = np.empty(buckets.size, np.int64)
+    chosen = np.full(buckets.size, -1, np.int64)
     chosen[columns[order]] = met[order]  # of several, the last written stays: the most frequent
     together = np.bincount(columns, minlength=buckets.size)[columns] > 1
-    return [str(levels.names[place].as_py()).encode() for place in chosen.tolist()], float(together.mean())
+    told = [str(names[place].as_py()).encode() if place >= 0 else b"" for place in chosen.tolist()]
+    return told, float(together.mean()) if together.size else 0.0
 
 
 def fit_entries(entries: FileEntries, rows: NDArray[np.intp] | None, spec: Spec) -> Fitted:
@@ -97,13 +113,12 @@ def fit_entries(entries: FileEntries, rows: NDArray[np.intp] | None, spec: Spec)
     ids = masked(chosen.places, bits)
     buckets, met = Buckets.met(ids)
     if not buckets.size:
-        left_out = LeftOut(ENTRIES, "sparse", say("no feature in any training row"))
-        return Fitted("sparse", 0, left_out=left_out)
+        return Fitted("sparse", 0, left_out=LeftOut(ENTRIES, "sparse", NO_FEATURE))
     first = np.full(buckets.size, -1, np.int64)
     mixed, largest = np.zeros(buckets.size, np.bool_), np.zeros(buckets.size)
     look_at_columns(buckets.finder()(ids), chosen.places, chosen.values, first, mixed, largest)
     if entries.origins is not None:
-        place = first if rows is None else _origins(entries.rows, rows)[first]
+        place = first if rows is None else origins_of(entries.rows, rows)[first]
         letters, ends = entries.names(place)
         buckets = replace(buckets, letters=letters, ends=ends)
     scale = np.where(largest > 0, largest, 1.0) if spec.standardize else np.ones(buckets.size)
@@ -111,7 +126,7 @@ def fit_entries(entries: FileEntries, rows: NDArray[np.intp] | None, spec: Spec)
     return Fitted("sparse", 0, sparse=(feature,), entries=(entries.rows,))
 
 
-def _origins(whole: SparseRows, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+def origins_of(whole: SparseRows, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return which entry of all rows each entry of the chosen rows is."""
     numbered = replace(whole, values=np.arange(whole.places.shape[0]))
     return numbered.take(rows).values.astype(np.int64)
@@ -120,5 +135,9 @@ def _origins(whole: SparseRows, rows: NDArray[np.intp]) -> NDArray[np.int64]:
 def _bits(rows: SparseRows, spec: Spec) -> int:
     if not isinstance(spec.hash_bits, str):
         return int(spec.hash_bits)
-    distinct = np.unique(rows.places).shape[0]
+    return bits_for_names(np.unique(rows.places).shape[0])
+
+
+def bits_for_names(distinct: int) -> int:
+    """Return the bits of the hash for so many distinct names."""
     return int(min(max(np.ceil(np.log2(max(distinct, 1) * BUCKETS_PER_GRAM)), FEWEST_BITS), MOST_BITS))

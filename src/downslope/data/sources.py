@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from downslope.data.database import connection, query, selected, sentence
-from downslope.data.files import check_drop, format_of, formats_of, read_files
+from downslope.data.files import check_drop, format_of, formats_of, holds_entries, read_files
 from downslope.data.objects import arrow_table, is_loaded, plain
+from downslope.data.sparse import check_entries
 from downslope.data.table import Table, as_table
-from downslope.data.text.entries import FORMATS, LABEL
 from downslope.data.text.lines import read_lines
 from downslope.errors import OptionError, SourceError
 from downslope.words import say
@@ -44,10 +44,8 @@ def read(
     if is_loaded(source):
         return _read_object(source, where, drop)
     name = os.fspath(cast("os.PathLike[str]", source))
-    if format_of(Path(name))[0] in FORMATS or Path(name).is_dir():
-        paths, only = formats_of(name)
-        if only in FORMATS:
-            return _read_entries(paths, only, name, where, drop, skip_bad_lines)
+    if holds_entries(name):
+        return _read_entries(*formats_of(name), name, where, drop, skip_bad_lines)
     return as_table(plain(read_files(name, where=where, drop=drop)), name)
 
 
@@ -75,10 +73,7 @@ def _read_object(source: object, where: str | None, drop: Sequence[str]) -> Tabl
 def _read_entries(
     paths: Sequence[Path], only: str, source: str, where: str | None, drop: Sequence[str], skip_bad_lines: bool
 ) -> Table:
-    if where is not None:
-        message = say("--where asks about columns, and {source} has none but its label; leave it out", source=source)
-        raise OptionError(message)
-    check_drop([LABEL], drop, source)
+    check_entries(source, where, drop)
     labels, entries = read_lines(paths, only, [format_of(each)[1] for each in paths], skip_bad=skip_bad_lines)
     return replace(as_table(labels, source), entries=entries)
 

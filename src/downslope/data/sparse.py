@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from downslope.data.blocks import SparseRows
 from downslope.data.columns import kind_of
+from downslope.data.files import check_drop
 from downslope.data.table import Table
 from downslope.data.text.columns import TextFeature
-from downslope.data.text.entries import FileEntries
+from downslope.data.text.entries import LABEL, FileEntries
 from downslope.data.text.features import FileFeature, SparseFeature, weighed
 from downslope.errors import ColumnError, OptionError, nearest
 from downslope.records.spec import Spec
@@ -20,29 +21,53 @@ from downslope.words import named, say
 
 def check_sparse(table: Table, names: Sequence[str], spec: Spec) -> None:
     """Raise ColumnError where a text is not there or no text, OptionError where the model takes no sparse columns."""
+    check_texts({name: table.column(name).type for name in names}, names, table.source, spec)
+    if table.entries is not None:
+        check_linear(table.source, spec)
+
+
+def check_texts(types: Mapping[str, Any], names: Sequence[str], source: str, spec: Spec) -> None:
+    """Raise ColumnError where a text is not among the names, or is no text by its Arrow type."""
     for name in spec.text:
         if name not in names:
             message = say(
                 'there is no text column "{name}" to learn from in {source}{nearest}',
                 name=name,
-                source=table.source,
+                source=source,
                 nearest=nearest(name, names),
             )
             raise ColumnError(message)
-        text_column(table, name)
-    if table.entries is not None and spec.model not in ("auto", "linear"):
+        _check_text(types[name], name)
+
+
+def check_linear(source: str, spec: Spec) -> None:
+    """Raise OptionError where the model takes no sparse rows."""
+    if spec.model not in ("auto", "linear"):
         message = say(
             "{source} holds sparse rows, which linear models learn from, but the model is {model}; leave it out",
-            source=table.source,
+            source=source,
             model=spec.model,
         )
         raise OptionError(message)
 
 
+def check_entries(source: str, where: str | None, drop: Sequence[str]) -> None:
+    """Raise OptionError for a condition on files of sparse rows, SourceError for leaving out what is no label."""
+    if where is not None:
+        message = say("--where asks about columns, and {source} has none but its label; leave it out", source=source)
+        raise OptionError(message)
+    check_drop([LABEL], drop, source)
+
+
 def text_column(table: Table, name: str) -> Any:
     """Return an Arrow column of strings; raises ColumnError where it is none."""
     column = table.column(name)
-    kind = kind_of(column.type)
+    _check_text(column.type, name)
+    return column
+
+
+def _check_text(dtype: Any, name: str) -> None:
+    kind = kind_of(dtype)
     if kind not in ("category", "null"):
         message = say(
             'column "{name}" is to be read as text, but holds {kind} values; name a column of text',
@@ -50,7 +75,6 @@ def text_column(table: Table, name: str) -> Any:
             kind=named(kind),
         )
         raise ColumnError(message)
-    return column
 
 
 def entries_of(table: Table, format: str) -> FileEntries:

@@ -59,6 +59,11 @@ def target_of(table: Table, spec: Spec, given: object | None) -> Target:
     return target
 
 
+def outputs_of(classes: Sequence[str], loss: str) -> int:
+    """Return k, the scores of a model of some classes (none for a number): one, or one a class."""
+    return len(classes) if len(classes) > 2 or loss == "softmax" else 1
+
+
 def wants_classes(name: str, kind: str, spec: Spec) -> bool:
     """Return whether a target of a kind is taken for classes; raises TargetError where it is of no use."""
     if kind not in ("number", "boolean", "category"):

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from downslope.data.blocks import Examples, SparseRows
+from downslope.data.blocks import Examples, Source, SparseRows
 from downslope.engines.arguments import LossShape
 from downslope.engines.racing import penalty_of, relative_weights
 from downslope.engines.sparse_steps import Entries, run_sparse_output_steps, run_sparse_steps, settle
@@ -23,25 +23,26 @@ NO_ORDER: Indices = np.empty(0, np.int32)
 class SparseTraining:
     """Where a training by sparse steps stands; the arrays change in place.
 
-    state: (d + 1, 2 k + 2), see ``sparse_steps``. seen: (3,) examples met, the sum of their normalised squares, and the
-    clock of the penalties. shift: (s,) centre over scale of the sparse columns: steps leave centres out, since the
-    intercept takes them up. limit: the mean loss of a batch above which the training ends.
+    base: p + m, the place of the first sparse column. state: (d + 1, 2 k + 2), see ``sparse_steps``. seen: (3,)
+    examples met, the sum of their normalised squares, and the clock of the penalties. shift: (s,) centre over scale of
+    the sparse columns: steps leave centres out, since the intercept takes them up. limit: the mean loss of a batch
+    above which the training ends.
     """
 
-    rows: Entries
+    base: int
     objective: Objective
     state: FloatArray
     seen: Vector
     shift: Vector | None
     limit: float
+    _rows: tuple[Examples, Entries] | None = None
 
     @classmethod
-    def start(cls, examples: Examples, objective: Objective, start: Point, limit: float) -> SparseTraining:
-        """Return a training at ``start`` on examples in one block, whose numbers are model features."""
-        rows, shift = entries_of(examples)
-        outputs, dtype = objective.outputs, rows.values.dtype
-        state = np.zeros((examples.features + 1, 2 * outputs + 2), dtype)
-        training = cls(rows, objective, state, np.zeros(3), shift, limit)
+    def start(cls, examples: Source, objective: Objective, start: Point, limit: float) -> SparseTraining:
+        """Return a training at ``start`` on examples whose numbers are model features."""
+        state = np.zeros((examples.features + 1, 2 * objective.outputs + 2), examples.dtype)
+        base = examples.numbers + examples.levels
+        training = cls(base, objective, state, np.zeros(3), _shift(examples), limit)
         training.place(start)
         return training
 
@@ -51,11 +52,15 @@ class SparseTraining:
         self.state[:-1, :outputs] = point.weights
         self.state[-1, :outputs] = point.intercept
         if self.shift is not None:
-            self.state[-1, :outputs] -= self.shift @ point.weights[self.rows.base :]
+            self.state[-1, :outputs] -= self.shift @ point.weights[self.base :]
 
-    def advance(self, order: Indices, begin: int, end: int, batch: int, rates: Vector) -> tuple[int, float]:
-        """Run the batches of ``order[begin:end]``; return the updates done and the summed loss."""
-        objective, rows = self.objective, self.rows._replace(order=order)
+    def advance(
+        self, examples: Examples, order: Indices, begin: int, end: int, batch: int, rates: Vector
+    ) -> tuple[int, float]:  # fmt: skip
+        """Run the batches of ``order[begin:end]`` of examples in one block; return the updates and the summed loss."""
+        if self._rows is None or self._rows[0] is not examples:
+            self._rows = examples, entries_of(examples)
+        objective, rows = self.objective, self._rows[1]._replace(order=order)
         loss, penalty = LossShape.of(objective.loss), penalty_of(objective)
         if objective.outputs == 1:
             return run_sparse_steps(rows, begin, end, batch, loss, penalty, rates, self.state, self.seen, self.limit)
@@ -85,24 +90,29 @@ class SparseTraining:
         weights = self.state[:-1, :outputs].astype(np.float64)
         intercept = self.state[-1, :outputs].astype(np.float64)
         if self.shift is not None:
-            intercept = intercept + self.shift @ weights[self.rows.base :]
+            intercept = intercept + self.shift @ weights[self.base :]
         return Point(weights, intercept)
 
 
-def entries_of(examples: Examples) -> tuple[Entries, Vector | None]:
-    """Return what the loops read of examples in one block, scales taken into the values, and centre over scale."""
+def _shift(examples: Source) -> Vector | None:
+    """Return centre over scale of the sparse columns (s,), None where they have none."""
+    if examples.sparse_scale is None or examples.sparse_center is None:
+        return None
+    return examples.sparse_center * (1.0 / examples.sparse_scale)
+
+
+def entries_of(examples: Examples) -> Entries:
+    """Return what the loops read of examples in one block, scales taken into the values."""
     (block,) = examples.blocks
     sparse = block.sparse
     if sparse is None:
         none = np.empty(0, np.int32)
         sparse = SparseRows(np.zeros(block.rows + 1, np.int64), none, np.empty(0, block.numbers.dtype))
-    values, shift = sparse.values, None
-    if examples.sparse_scale is not None and examples.sparse_center is not None:
+    values = sparse.values
+    if examples.sparse_scale is not None:
         share = 1.0 / examples.sparse_scale
         values = values * share.astype(values.dtype)[sparse.places]
-        shift = examples.sparse_center * share
-    rows = Entries(
+    return Entries(
         block.numbers, block.codes, sparse.starts, sparse.places, values, examples.numbers + examples.levels,
         examples.target, relative_weights(examples), NO_ORDER,
     )  # fmt: skip
-    return rows, shift

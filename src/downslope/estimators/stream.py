@@ -183,8 +183,8 @@ def advance_sparsely(
     if stream.shown is not None:
         steps.take_up(stream.shown)
     elif start.weights.any():  # after a fit: what each column has shown is looked at before a step is taken
-        steps.advance(drawn, 0, drawn.size, batch, 0.0 * rates)
-    updates, _ = steps.advance(drawn, 0, drawn.size, batch, rates)
+        steps.advance(examples, drawn, 0, drawn.size, batch, 0.0 * rates)
+    updates, _ = steps.advance(examples, drawn, 0, drawn.size, batch, rates)
     point = steps.point()
     fine = updates == rates.size and point.finite
     settled: dict[str, JsonValue] = {

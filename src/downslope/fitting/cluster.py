@@ -13,6 +13,7 @@ from downslope.cluster.forecast import Forecast, forecast
 from downslope.cluster.joining import join, leave, processors
 from downslope.cluster.prepare import ClusterPrepared, open_on_cluster, prepare_on_cluster, weighted
 from downslope.cluster.source import ClusterSource
+from downslope.data.target import outputs_of
 from downslope.errors import OptionError
 from downslope.fitting.large import balanced, free_memory, programs_of
 from downslope.fitting.ready import Tell
@@ -88,7 +89,7 @@ def on_cluster(source: object, spec: Spec, tell: Tell | None = None) -> Generato
         try:
             prepared = prepare_on_cluster(files, pieces, spec, crew, report)
             report("data", prepared.summary)
-            outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+            outputs = outputs_of(prepared.classes, prepared.loss)
             examples = prepared.train
             if spec.class_weight is not None:
                 examples = weighted(examples, balanced(examples, len(prepared.classes)))

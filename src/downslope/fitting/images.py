@@ -11,6 +11,7 @@ import numpy as np
 from downslope.data.blocks import Block, Examples
 from downslope.data.images import Images, PreparedImages, is_images, prepare_images, read_images
 from downslope.data.images.prepare import ImagePart
+from downslope.data.target import outputs_of
 from downslope.errors import OptionError
 from downslope.fitting.network import Scored, architecture_of, network_run
 from downslope.fitting.ready import Tell, weighted
@@ -66,7 +67,7 @@ def make_ready_images(source: object, spec: Spec, tell: Tell | None = None) -> R
     if tell is not None:
         tell("data", prepared.summary)
     examples = weighted(examples_of(prepared.train), named, len(prepared.classes))
-    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    outputs = outputs_of(prepared.classes, prepared.loss)
     return ReadyImages(named, prepared, architecture, examples, outputs, time.perf_counter() - began)
 
 

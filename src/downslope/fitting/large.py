@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +14,16 @@ import numpy as np
 from downslope.certificate import class_totals
 from downslope.data.blocks import Source
 from downslope.data.files import format_of, formats_of
+from downslope.data.large.met import COLUMN_BYTES, UNPACKED
 from downslope.data.large.prepare import LargePrepared, Tell, prepare_large
 from downslope.data.large.stream import Stream
+from downslope.data.target import outputs_of
+from downslope.data.text.columns import MOST_BITS, bits_of, grams_of
 from downslope.data.text.entries import FORMATS
 from downslope.errors import OptionError, SourceError
 from downslope.machine import available_bytes
 from downslope.records import Spec
+from downslope.records.grams import Kind
 from downslope.records.sizes import bytes_of, written
 from downslope.types import JsonValue, Vector
 from downslope.words import say
@@ -35,6 +40,11 @@ TRIVIAL = 64
 """A table whose files, times this, are within the memory is not looked at any closer."""
 HELD_CELL = 24
 """Bytes of memory that a cell of a table takes while it is fitted in memory: read, decoded and encoded (measured)."""
+HELD_GRAM, REPEATED = 24, 4
+"""Bytes of memory that an n-gram of a text takes while it is fitted in memory, and how often each comes: both with room
+to spare over 300,000 texts (17 bytes, 6 times)."""
+BYTES_PER_ENTRY = 8
+"""Bytes of a file that an entry of a sparse row takes, about; what it takes in memory is counted by HELD_TEXT."""
 HELD_TEXT = 6
 """The same by byte of a text file, 4 times as much where it is compressed."""
 
@@ -73,16 +83,11 @@ def memory_to_stream_in(source: object, spec: Spec) -> int | None:
     except SourceError:
         return None  # the reader in memory says what is wrong
     size = sum(path.stat().st_size for path in paths)
-    if TRIVIAL * size <= memory - programs_of(spec) or needed_memory(paths, kind) <= memory - programs_of(spec):
+    room = memory - programs_of(spec)
+    if not spec.text and kind not in FORMATS and TRIVIAL * size <= room:
         return None
-    if spec.text or kind in FORMATS:
-        message = say(
-            "text and sparse rows are held in memory, and {memory} are too few for {source}; raise --memory or learn "
-            "from fewer files",
-            memory=written(memory),
-            source=str(given),
-        )
-        raise OptionError(message)
+    if needed_memory(paths, kind) + text_memory(paths, kind, spec) <= room:
+        return None
     check_least(memory, programs_of(spec))
     return memory
 
@@ -129,6 +134,32 @@ def needed_memory(paths: Sequence[Path], kind: str) -> int:
     return int(total)
 
 
+def text_memory(paths: Sequence[Path], kind: str, spec: Spec) -> int:
+    """Return about how many bytes of memory more text and sparse rows take: rows of text, and columns in training."""
+    if kind in FORMATS:
+        entries = sum(unpacked_bytes(path, kind) for path in paths) / BYTES_PER_ENTRY
+        return int(COLUMN_BYTES * min(entries / REPEATED, 1 << MOST_BITS))
+    if not spec.text:
+        return 0
+    size = sum(unpacked_bytes(path, kind) for path in paths)
+    columns = 0.0
+    for told in spec.grams:
+        grams = Kind.of(told)
+        bits = bits_of(size, grams) if isinstance(spec.hash_bits, str) else int(spec.hash_bits)
+        columns += min(1 << bits, grams_of(size, grams) / REPEATED)
+    return int(HELD_GRAM * sum(grams_of(size, Kind.of(told)) for told in spec.grams) + COLUMN_BYTES * columns)
+
+
+def unpacked_bytes(path: Path, kind: str) -> int:
+    """Return about how many bytes a file holds before compression."""
+    packed = format_of(path)[1] is not None
+    if kind == "Parquet" and not packed:
+        with suppress(OSError, ValueError):
+            found = import_module("pyarrow.parquet").read_metadata(str(path))
+            return sum(int(found.row_group(group).total_byte_size) for group in range(found.num_row_groups))
+    return path.stat().st_size * (UNPACKED if packed or kind == "Parquet" else 1)
+
+
 def _cells(path: Path) -> int | None:
     """Return the rows times the columns of a Parquet file, None where it cannot be read."""
     try:
@@ -147,7 +178,7 @@ def make_ready_large(source: object, spec: Spec, memory: int, tell: Tell | None 
     report = tell or _quiet
     prepared = prepare_large(str(spec.source or source), spec, memory - programs_of(spec), report)
     report("data", prepared.summary)
-    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    outputs = outputs_of(prepared.classes, prepared.loss)
     examples = prepared.train
     if spec.class_weight is not None:
         examples = examples.weighted(balanced(examples, len(prepared.classes)))

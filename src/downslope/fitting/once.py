@@ -14,6 +14,7 @@ import numpy as np
 from downslope.data.blocks import Examples
 from downslope.data.features import Prepared
 from downslope.data.large.once import KEPT_ROWS, Once
+from downslope.data.target import outputs_of
 from downslope.errors import OptionError
 from downslope.fitting.large import PROGRAMS, check_least, memory_of
 from downslope.fitting.ready import Ready, Tell
@@ -69,7 +70,7 @@ def make_ready_once(source: object, spec: Spec, tell: Tell | None = None) -> Rea
     head = next(chunks)
     assert head[0] is not None  # a plan without training rows would have been refused
     planned = once.planned
-    outputs = len(planned.classes) if len(planned.classes) > 2 or planned.loss == "softmax" else 1
+    outputs = outputs_of(planned.classes, planned.loss)
     most = min(max((memory - PROGRAMS) // KEPT_SHARE // planned.layout.held_bytes, 256), KEPT_ROWS)
     return ReadyOnce(spec, once, chain([head], chunks), head[0], outputs, most, time.perf_counter() - began, tell)
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from downslope.data.blocks import Examples
 from downslope.data.features import Prepared, prepare
-from downslope.data.files import format_of
+from downslope.data.files import holds_entries
 from downslope.data.sources import read
-from downslope.data.text.entries import FORMATS, LABEL
+from downslope.data.target import outputs_of
+from downslope.data.text.entries import LABEL
 from downslope.errors import OptionError, nearest
 from downslope.machine import cores, threads
 from downslope.records import Spec
@@ -58,10 +59,13 @@ def spec_of(source: object, target: str | None, spec: Spec | None, settings: Map
 
 
 def with_label(spec: Spec) -> Spec:
-    """Return a spec whose target is the label, where none was named and each row of the source begins with one."""
-    labelled = spec.target == "" and spec.source != "" and format_of(Path(spec.source))[0] in FORMATS
+    """Return a spec whose target is the label, where none was named and each row of the source begins with one.
+
+    Raises OptionError for what no cluster takes.
+    """
+    labelled = spec.target == "" and spec.source != "" and holds_entries(spec.source)
     if labelled and spec.cluster is not None:
-        message = say("text is learned from on one machine, in memory; leave --cluster out")
+        message = say("text and hashed columns are learned from on one machine; leave --cluster out")
         raise OptionError(message)
     return replace(spec, target=LABEL) if labelled else spec
 
@@ -80,7 +84,7 @@ def make_ready(source: object, spec: Spec, tell: Tell | None = None) -> Ready:
     seconds = time.perf_counter() - began
     if tell is not None:
         tell("data", prepared.summary)
-    outputs = len(prepared.classes) if len(prepared.classes) > 2 or prepared.loss == "softmax" else 1
+    outputs = outputs_of(prepared.classes, prepared.loss)
     return Ready(spec, prepared, weighted(prepared.train, spec, len(prepared.classes)), outputs, seconds)
 
 

@@ -314,8 +314,8 @@ class Spec:
                 bool(self.text) and self.model not in ("auto", "linear"),
             ),
             (
-                say("text is learned from on one machine, in memory; leave --cluster out"),
-                bool(self.text) and self.cluster is not None,
+                say("text and hashed columns are learned from on one machine; leave --cluster out"),
+                (bool(self.text) or not isinstance(self.hash_bits, str)) and self.cluster is not None,
             ),
             (say("the target cannot also be a text to learn from"), self.target != "" and self.target in self.text),
             (say("grams needs at least one kind of n-grams"), not self.grams),
@@ -332,8 +332,8 @@ class Spec:
             (
                 say(
                     "one pass takes its steps on single rows or mini-batches, without a schedule, epochs, holdout-by, "
-                    "a query, columns of text, a cluster or a network; leave those out, or leave passes out and name a "
-                    "file"
+                    "a query, columns of text, hashed levels, a cluster or a network; leave those out, or leave passes "
+                    "out and name a file"
                 ),
                 (self.passes == 1 or self.source == "-") and not self._suits_one_pass(),
             ),
@@ -344,7 +344,7 @@ class Spec:
 
     def _suits_one_pass(self) -> bool:
         plain = (self.epochs, self.holdout_by, self.sql, self.warmup) == ("auto", None, None, 0)
-        plain = plain and not self.text and self.cluster is None
+        plain = plain and not self.text and isinstance(self.hash_bits, str) and self.cluster is None
         steps = self.method in ("auto", "mini-batch", "stochastic") and self.schedule in ("auto", "constant")
         return plain and steps and self.model in ("auto", "linear")
 

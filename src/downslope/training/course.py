@@ -227,16 +227,15 @@ class Sparse:
         """Place the training at ``start``; a batch far above ``start_objective`` will end it."""
         self.course, self.rate = course, rate
         limit = EXPLODED * max(start_objective, 1e-300)
-        self.training = SparseTraining.start(_held(course, None), course.objective, start, limit)
+        self.training = SparseTraining.start(course.examples, course.objective, start, limit)
         self.averaging = False
         self.updates = 0
 
     def advance(self, rows: Indices, begin: int, end: int, some: Examples | None = None) -> tuple[float, bool]:
-        """Run ``rows[begin:end]`` of the course's examples, which lie in memory, as ``Single.advance`` does."""
-        del some
+        """Run ``rows[begin:end]`` as ``Single.advance`` does."""
         count = -(-(end - begin) // self.course.batch)
         rates = self.rate * self.course.share(self.updates, count)
-        done, total = self.training.advance(rows, begin, end, self.course.batch, rates)
+        done, total = self.training.advance(_held(self.course, some), rows, begin, end, self.course.batch, rates)
         self.updates += done
         return total / max(end - begin, 1), done == count
 

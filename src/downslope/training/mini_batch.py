@@ -114,7 +114,6 @@ def _rate(course: Course, spec: Spec, choices: list[Choice], keeper: Keeper) -> 
         return float(spec.learning_rate)
 
     def choose() -> Choice:
-        assert isinstance(course.examples, Examples)
         return choose_sparse_rate(course.examples, course.objective, course.batch, course.seed)
 
     choices.append(keeper.choose("learning_rate", choose))
@@ -126,7 +125,7 @@ def _batch_size(
 ) -> int:
     if not isinstance(spec.batch_size, str):
         return min(int(spec.batch_size), examples.rows)
-    if isinstance(examples, Examples) and examples.sparse:
+    if examples.sparse:
         choices.append(sparse_batch_size(examples))
         return int(choices[-1].value)
     choice = keeper.choose("batch_size", lambda: choose_batch_size(examples, objective, rule, spec.momentum, spec.seed))

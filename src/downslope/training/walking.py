@@ -8,6 +8,7 @@ memory, then the next few of every block, and so on to the end of its share; and
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -26,8 +27,18 @@ PARTS = 4096
 """Blocks that a shard in memory has at most, so that each has an order of its own."""
 
 
+@lru_cache(maxsize=1)
+def _orders_of(seed: int, epoch: int) -> dict[tuple[int, int], Indices]:
+    """Return where the orders of one epoch are kept, by place and rows: every round of it goes on in them."""
+    del seed, epoch
+    return {}
+
+
 class Slices:
-    """The rows of one epoch that a holder steps on. held: numbered shards."""
+    """The rows of one epoch that a holder steps on.
+
+    held: numbered shards. The orders of what is in memory are drawn once an epoch, and kept until the next.
+    """
 
     def __init__(self, held: Sequence[tuple[int, Source]], seed: int, epoch: int) -> None:
         """Take the shards in the order of an epoch."""
@@ -42,11 +53,17 @@ class Slices:
         at_once: rows of a block, about, before the next block has its turn. batch: slices are whole batches, but for
         the last of a block. What is yielded is valid until the next is asked for.
         """
-        mixed = [(part, order_within(part.rows, self.seed, self.epoch, place)) for place, part in self._parts]
+        mixed = [(part, self._order(place, part.rows)) for place, part in self._parts]
         yield from _in_turn(mixed, turn, turns, at_once, batch)
         for first in range(0, len(self._streams), TOGETHER):
             for windows in self._windows(self._streams[first : first + TOGETHER], turn, turns):
                 yield from _in_turn(windows, 0, 1, at_once, batch)
+
+    def _order(self, place: int, rows: int) -> Indices:
+        kept = _orders_of(self.seed, self.epoch)
+        if (place, rows) not in kept:
+            kept[place, rows] = order_within(rows, self.seed, self.epoch, place)
+        return kept[place, rows]
 
     def _windows(
         self, streams: Sequence[Stream], turn: int, turns: int

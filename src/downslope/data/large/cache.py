@@ -2,7 +2,8 @@
 
 A folder is named by a digest of the files (path, size, time, place on disk), of the settings that shape the encoding
 and of the version, so it can never be taken for that of another table. ``planned.json`` stands in it once the table
-was scanned, ``whole.json`` once all blocks are written. A lock keeps two processes from writing one.
+was scanned, beside ``planned.npz`` where there are sparse columns, and ``whole.json`` once all blocks are written. A
+lock keeps two processes from writing one.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
+from downslope.data.large.met import chooses_bits, most_bits
 from downslope.data.large.planned import Planned
 from downslope.data.large.reading import Files
 from downslope.errors import OptionError
@@ -27,11 +33,11 @@ from downslope.records.sizes import bytes_of, written
 from downslope.records.spec import Spec
 from downslope.words import say
 
-FORMAT = 1
-PLANNED, WHOLE, LOCK = "planned.json", "whole.json", "lock"
+FORMAT = 2
+PLANNED, ARRAYS, WHOLE, LOCK = "planned.json", "planned.npz", "whole.json", "lock"
 SHAPING = (
     "target", "drop", "where", "weights", "holdout", "holdout_by", "seed", "loss", "standardize", "precision",
-    "skip_bad_files",
+    "skip_bad_files", "text", "grams", "hash_bits", "skip_bad_lines",
 )  # fmt: skip
 """Settings that shape the blocks."""
 SPARE = 256 << 20
@@ -46,6 +52,8 @@ def default_folder() -> Path:
 def key_of(files: Files, spec: Spec) -> str:
     """Return the digest that a cache of some files under some settings is known by."""
     shaping = {name: getattr(spec, name) for name in SHAPING}
+    if chooses_bits(files.kind, spec):
+        shaping["most_bits"] = most_bits(files.memory)
     told = f"{FORMAT} {version('downslope')} {files.digest()} {json.dumps(shaping, sort_keys=True)}"
     return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
@@ -91,12 +99,24 @@ class Cache:
         """Return the plan of an earlier scan, None where there is none that can be read."""
         try:
             values = json.loads((self.folder / PLANNED).read_text("utf-8"))
-            return Planned.from_json(values) if values["key"] == self.key else None
-        except (OSError, ValueError, KeyError, TypeError):
+            if values["key"] != self.key:
+                return None
+            arrays: dict[str, NDArray[Any]] = {}
+            if values["plan"].get("sparse"):
+                with (self.folder / ARRAYS).open("rb") as file, np.load(file) as kept:
+                    arrays = dict(kept)
+            return Planned.from_json(values, arrays)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
             return None
 
     def keep_plan(self, planned: Planned) -> None:
         """Write the plan down."""
+        arrays: dict[str, Any] = planned.plan.arrays()
+        if arrays:
+            temporary = self.folder / f"{ARRAYS}.part"
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)
+            os.replace(temporary, self.folder / ARRAYS)
         self._write(PLANNED, {"key": self.key, **planned.to_json()})
 
     @property

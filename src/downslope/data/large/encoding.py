@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.data.blocks import SparseRows
 from downslope.data.columns import levels_of
 from downslope.data.large.cache import Cache
 from downslope.data.large.layout import HEADER, Layout, aligned, read_header, write_block
 from downslope.data.large.planned import Planned
 from downslope.data.large.reading import Files
-from downslope.data.large.scan import numbered, sides_of
+from downslope.data.large.scan import numbered, row_weights, sides_of
 from downslope.data.table import Table
-from downslope.data.target import finite, weight_values
+from downslope.data.target import finite
 from downslope.errors import DownslopeError, SourceError
 from downslope.records.sizes import written
 from downslope.records.spec import Spec
@@ -84,10 +85,12 @@ def _encode_rows(
         return
     numbers, codes = planned.plan.encode(table)
     columns: dict[str, NDArray[Any]] = {"target": target, "numbers": numbers, "codes": codes}
-    if spec.weights is not None:
-        columns["weights"] = weight_values(table.column(spec.weights), spec.weights, first)
+    if planned.layout.weight_type:
+        weights = row_weights(table, spec, first)
+        columns["weights"] = np.ones(table.rows) if weights is None else weights
+    sparse = planned.plan.encode_sparse(table)
     for part, rows in chosen.items():
-        writers[part].take(columns, rows, first)
+        writers[part].take(columns, sparse, rows, first)
 
 
 def target_values(column: Any, first: int, spec: Spec, planned: Planned) -> tuple[Vector, NDArray[np.bool_]]:
@@ -117,6 +120,7 @@ class _Writer:
             name: np.empty((layout.rows, count) if name in ("numbers", "codes") else layout.rows, kind)
             for name, (kind, count) in layout.parts.items()
         }
+        self.gathered: list[SparseRows] = []
 
     def _whole_blocks(self) -> int:
         """Return how many whole blocks an earlier process has written."""
@@ -127,10 +131,11 @@ class _Writer:
             try:
                 with path.open("rb") as file:
                     size = file.readinto(head.data)
-                rows = int(read_header(head[:size], path, self.key)["rows"])
+                header = read_header(head[:size], path, self.key)
             except (OSError, SourceError):
                 return count
-            if rows < self.layout.rows or path.stat().st_size != self.layout.places(rows)[""]:
+            rows, entries = int(header["rows"]), int(header["entries"])
+            if rows < self.layout.rows or path.stat().st_size != self.layout.places(rows, entries)[""]:
                 return count
             count += 1
 
@@ -142,7 +147,9 @@ class _Writer:
         """Pass over rows that are written already."""
         self.rank += rows
 
-    def take(self, columns: dict[str, NDArray[Any]], rows: NDArray[np.bool_], first: int) -> None:
+    def take(
+        self, columns: dict[str, NDArray[Any]], sparse: SparseRows | None, rows: NDArray[np.bool_], first: int
+    ) -> None:
         """Take in the chosen rows of some columns, the first of which has the global index ``first``."""
         chosen = np.flatnonzero(rows)
         written_already = min(max(self.done * self.layout.rows - self.rank, 0), chosen.size)
@@ -153,6 +160,8 @@ class _Writer:
             part, chosen = np.split(chosen, [self.layout.rows - filled])
             for name, array in self.columns.items():
                 array[filled : filled + part.size] = columns[name][part]
+            if sparse is not None:
+                self.gathered.append(sparse.take(part))
             self.rank += part.size
             self.end = first + int(part[-1]) + 1
             if self.rank % self.layout.rows == 0:
@@ -167,4 +176,9 @@ class _Writer:
     def _write(self, rows: int) -> None:
         number = (self.rank - 1) // self.layout.rows
         path = self.folder / f"{number:08d}.block"
-        write_block(path, self.key, self.layout, rows, self.end, self.columns)
+        columns = self.columns
+        if self.gathered:
+            joined = SparseRows.joined(self.gathered)
+            columns = columns | {"starts": joined.starts, "places": joined.places, "values": joined.values}
+        write_block(path, self.key, self.layout, rows, self.end, columns)
+        self.gathered = []

@@ -57,10 +57,4 @@ class Held(Source):
         for block in np.unique(rows // size):
             inside = rows[rows // size == block] - block * size
             found.append(self.parts[int(block)].pick(inside))
-        weights = [each.weights for each in found if each.weights is not None]
-        return self.stream.examples_of(
-            np.concatenate([each.blocks[0].numbers for each in found]),
-            np.concatenate([each.blocks[0].codes for each in found]),
-            np.concatenate([each.target for each in found]),
-            np.concatenate(weights) if weights else None,
-        )
+        return self.stream.together(found)

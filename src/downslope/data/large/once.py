@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from downslope.data.arrow import arrow
 from downslope.data.blocks import Block, Examples
 from downslope.data.columns import kind_of, levels_of
+from downslope.data.files import holds_entries
 from downslope.data.holdout import scatter
 from downslope.data.large.encoding import target_values
 from downslope.data.large.pipe import PIPE, open_pipe
@@ -26,7 +27,7 @@ from downslope.data.large.reading import TEXT_BYTES, Files, open_files
 from downslope.data.large.scan import empty_scan, sides_of, take_in
 from downslope.data.table import Table
 from downslope.data.target import finite, weight_values
-from downslope.errors import SourceError, TargetError
+from downslope.errors import OptionError, SourceError, TargetError
 from downslope.records.figures import count
 from downslope.records.run import DataSummary
 from downslope.records.spec import Spec
@@ -66,6 +67,9 @@ class Once:
     def begin(cls, source: str, spec: Spec, memory: int) -> Once:
         """Read and plan the head; raises SourceError, ColumnError, TargetError or OptionError."""
         bad: list[str] = []
+        if holds_entries(source):
+            message = say("one pass is over tables, and {source} holds sparse rows; leave passes out", source=source)
+            raise OptionError(message)
         if source == PIPE:
             files, tables = open_pipe(spec.drop, memory)
         else:
@@ -85,7 +89,7 @@ class Once:
         if following is not None and spec.precision == "auto":
             known = replace(spec, precision="float32")
         try:
-            planned = planned_of(seen, known, files.source, (), ())
+            planned = planned_of(seen, known, files, (), ())
         except TargetError as error:
             if following is None:
                 raise

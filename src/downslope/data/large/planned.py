@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data.arrow import arrow
 from downslope.data.encodings import LeftOut
 from downslope.data.features import precision_of, to_plan
 from downslope.data.fit_plan import (
@@ -16,13 +20,17 @@ from downslope.data.fit_plan import (
     fit_number_facts,
     fit_part_facts,
     keep_labels_if_alone,
-    treatment_of,
+    treatment_with_bad,
 )
+from downslope.data.fit_sparse import ENTRIES, names_of_buckets
 from downslope.data.large.layout import Layout
+from downslope.data.large.met import TextSketch
+from downslope.data.large.reading import Files
 from downslope.data.large.scan import ColumnSketch, Scan
 from downslope.data.large.sketches import LevelSketch, NumberSketch
 from downslope.data.plan import Plan
 from downslope.data.target import check_classes, check_varies
+from downslope.data.text.features import HashedCategory
 from downslope.errors import OptionError, TargetError
 from downslope.records.files import record_from_json, record_to_json
 from downslope.records.run import ColumnSummary, DataSummary
@@ -65,26 +73,34 @@ class Planned:
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, values: dict[str, JsonValue]) -> Planned:
-        """Return what ``to_json`` gave; raises KeyError, TypeError or ValueError."""
+    def from_json(cls, values: dict[str, JsonValue], arrays: Mapping[str, NDArray[Any]]) -> Planned:
+        """Return what ``to_json`` and the plan's ``arrays`` gave; raises KeyError, TypeError or ValueError."""
         return cls(
-            Plan.from_json(values["plan"]), Layout(**values["layout"]),
+            Plan.from_json(values["plan"], arrays), Layout(**values["layout"]),
             record_from_json(DataSummary, values["summary"]), tuple(values["classes"]), tuple(values["class_values"]),
             values["loss"], tuple(values["file_rows"]), tuple(values["bad"]), values["careful"],
         )  # fmt: skip
 
 
-def planned_of(scan: Scan, spec: Spec, source: str, file_rows: Sequence[int], bad: Sequence[str]) -> Planned:
-    """Return the plan that the scan of a table leads to; raises ColumnError, TargetError or OptionError."""
+def planned_of(
+    scan: Scan, spec: Spec, files: Files, file_rows: Sequence[int], bad_files: Sequence[str]
+) -> Planned:  # fmt: skip
+    """Return the plan that the scan of some files leads to; raises ColumnError, TargetError or OptionError."""
     classes, values, loss, kind = _target_of(scan, spec)
-    fitted = keep_labels_if_alone([
-        fit_sketch(column, name, standardize=spec.standardize) for name, column in scan.columns.items()
-    ])  # fmt: skip
-    plan = to_plan(fitted, spec, source, precision_of(scan.rows, fitted, spec))
+    names, looked = list(scan.columns), [fit_sketch(column, name, spec) for name, column in scan.columns.items()]
+    bad = 0
+    if scan.entries is not None:
+        names, looked, bad = [*names, ENTRIES], [*looked, scan.entries.fitted(spec)], scan.entries.bad
+    fitted = keep_labels_if_alone(looked)
+    plan = to_plan(fitted, spec, files.source, precision_of(scan.rows, fitted, spec))
     width = "uint8" if len(classes) <= 1 << 8 else "uint16"
     target_type = width if classes else ("float32" if scan.target.single else "float64")
-    weight_type = "" if spec.weights is None else "float32" if scan.single else "float64"
-    layout = Layout.of(len(plan.numbers), len(plan.categories), plan.levels, plan.precision, target_type, weight_type)
+    weight_type = "" if not scan.weighted else "float32" if scan.single else "float64"
+    entries = sum(each.written for each in fitted if each.left_out is None) / max(scan.rows, 1)
+    layout = Layout.of(
+        len(plan.numbers), len(plan.categories), plan.levels, plan.precision, target_type, weight_type,
+        entries if plan.sparse else None, files.memory,
+    )  # fmt: skip
     summary = DataSummary(
         rows=scan.train_rows + scan.holdout_rows,
         train_rows=scan.train_rows,
@@ -93,15 +109,15 @@ def planned_of(scan: Scan, spec: Spec, source: str, file_rows: Sequence[int], ba
         features=plan.features,
         columns=tuple(
             ColumnSummary(
-                name, each.kind, treatment_of(each, standardize=spec.standardize),
+                name, each.kind, treatment_with_bad(each, bad, standardize=spec.standardize),
                 each.features if each.left_out is None else 0, each.missing,
             )
-            for name, each in zip(scan.columns, fitted, strict=True)
+            for name, each in zip(names, fitted, strict=True)
         ),
         target_kind=kind,
         classes=classes,
     )  # fmt: skip
-    return Planned(plan, layout, summary, classes, values, loss, tuple(file_rows), tuple(bad))
+    return Planned(plan, layout, summary, classes, values, loss, tuple(file_rows), tuple(bad_files))
 
 
 def _target_of(scan: Scan, spec: Spec) -> tuple[tuple[str, ...], tuple[Any, ...], str, str]:
@@ -133,8 +149,30 @@ def _target_of(scan: Scan, spec: Spec) -> tuple[tuple[str, ...], tuple[Any, ...]
     return names, values, loss, "boolean" if target.kind == "boolean" else "category"
 
 
-def fit_sketch(column: ColumnSketch, name: str, *, standardize: bool) -> Fitted:
-    """Return how a column becomes features, from its sketch; see ``fit_plan.fit_column``."""
+def fit_sketch(column: ColumnSketch | TextSketch, name: str, spec: Spec) -> Fitted:
+    """Return how a column becomes features, from its sketch; see ``features.prepare``."""
+    if isinstance(column, TextSketch):
+        return column.fitted(name)
+    return _hash_rarer(column, _fit_dense(column, name, standardize=spec.standardize))
+
+
+def _hash_rarer(column: ColumnSketch, fitted: Fitted) -> Fitted:
+    """Return a category with its rarer levels hashed, where there are such; see ``fit_sparse.hash_rarer``."""
+    levels = column.parts.get("")
+    if column.rare is None or not isinstance(levels, LevelSketch) or len(fitted.categories) != 1:
+        return fitted
+    (feature,) = fitted.categories
+    if fitted.distinct <= len(feature.levels):
+        return fitted
+    known, bits = feature.levels, column.rare.met.bits
+    buckets, rows = column.rare.beyond(known, [levels.counts[level] for level in known])
+    names = arrow().array(list(levels.counts), arrow().string())
+    told, shared = names_of_buckets(names, np.array(list(levels.counts.values())), known, buckets, bits)
+    hashed = HashedCategory(feature.column, bits, buckets.named(told), known, shared)
+    return replace(fitted, sparse=(hashed,), written=rows)
+
+
+def _fit_dense(column: ColumnSketch, name: str, *, standardize: bool) -> Fitted:
     kind = column.kind
     if kind in ("nested", "binary"):
         words = say("a list or struct in each row") if kind == "nested" else say("binary values")

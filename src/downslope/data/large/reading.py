@@ -7,24 +7,36 @@ else, and every ``--where``, by a DuckDB that is held to a share of the memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from downslope.data.arrow import arrow
 from downslope.data.columns import kind_of
 from downslope.data.database import bounded, literal, quoted, sentence
 from downslope.data.files import check_drop, format_of, formats_of
+from downslope.data.sparse import check_entries
 from downslope.data.table import Table, check_names
+from downslope.data.text.entries import FORMATS, LABEL
+from downslope.data.text.lines import label_table, line_batches, may_be_classes
 from downslope.errors import SourceError
+from downslope.types import Vector
 from downslope.words import Sentence, joined, say
 
 MOST_ROWS, LEAST_ROWS = 1 << 17, 1 << 10
 """Rows that are read at once, at most and at least."""
 TEXT_BYTES = 32
 """Bytes that a text is taken to have where its file does not say."""
+LONG_BYTES = 2048
+"""Bytes that a string is taken to have that is to be learned from as text."""
+LINES_SHARE, MOST_LINES = 48, 8 << 20
+"""Lines of sparse rows are read by one of so many parts of the memory at once, and at most so many bytes."""
+MOST_LABELS = 4
+"""Distinct labels that are looked at: more than two are numbers."""
 SMALLEST_DATABASE = 128 << 20
 """Bytes of memory that DuckDB is given at least."""
 
@@ -35,7 +47,8 @@ class Files:
 
     source: in words. paths: in order. kind: their format. names, types: of the columns that are kept, Arrow types.
     where: a condition on the rows. memory: bytes that a reader may hold. bad: files that
-    were left out. groups: (first, last) row groups of the one Parquet file, None for all rows.
+    were left out. groups: (first, last) row groups of the one Parquet file, None for all rows. texts: columns of long
+    strings, hardly any of which comes twice. skip_bad_lines: leave out malformed lines of sparse rows.
     """
 
     source: str
@@ -47,15 +60,20 @@ class Files:
     memory: int
     bad: tuple[str, ...] = ()
     groups: tuple[int, int] | None = None
+    texts: tuple[str, ...] = ()
+    skip_bad_lines: bool = False
 
     @property
     def batch_rows(self) -> int:
         """Rows to read at once: a sixteenth of the memory, as far as types tell."""
-        width = sum(_width(each) for each in self.types)
+        width = sum(_width(each) for each in self.types) + LONG_BYTES * len(self.texts)
         return min(max(self.memory // (16 * max(width, 1)), LEAST_ROWS), MOST_ROWS)
 
     def batches(self, path: Path) -> Iterator[Table]:
         """Yield the rows of one file, in order; raises SourceError where it is damaged."""
+        if self.kind in FORMATS:
+            yield from self._entries(path)
+            return
         try:
             for each in self._raw(path):
                 if each.num_rows:
@@ -63,9 +81,18 @@ class Files:
         except failures() as error:
             raise SourceError(complaint(self.kind, path, error, where=self.where is not None)) from None
 
+    def _entries(self, path: Path) -> Iterator[Table]:
+        """Yield the rows of a file of sparse rows; raises SourceError."""
+        classes = kind_of(self.types[0]) == "category"
+        size = min(max(self.memory // LINES_SHARE, 1 << 16), MOST_LINES)
+        packed = format_of(path)[1]
+        for labels, entries in line_batches(path, self.kind, packed, size, skip_bad=self.skip_bad_lines):
+            if entries.rows.rows:
+                yield Table(label_table(labels, classes=classes), self.source, entries.rows.rows, entries)
+
     def _raw(self, path: Path) -> Iterator[Any]:
         if self.kind == "Parquet" and self.where is None:
-            return _parquet_batches(path, self.names, self.batch_rows, self.groups)
+            return _parquet_batches(path, self, self.batch_rows)
         if self.kind == "Arrow" and self.where is None:
             return _arrow_batches(path, self.names, self.batch_rows)
         return self._database_batches(path)
@@ -140,15 +167,20 @@ def _width(dtype: Any) -> int:
 
 
 def open_files(
-    source: str, *, where: str | None, drop: Sequence[str], memory: int, skip_bad: bool = False, careful: bool = False
-) -> Files:
+    source: str, *, where: str | None, drop: Sequence[str], memory: int, skip_bad: bool = False, careful: bool = False,
+    texts: Sequence[str] = (), skip_bad_lines: bool = False,
+) -> Files:  # fmt: skip
     """Return the files that a path, glob or folder means, their columns compared.
 
     skip_bad: leave damaged files out, and count them. careful: look at all rows of text files before their types are
-    settled. Raises SourceError, which names the file that is damaged or
-    has other columns.
+    settled. texts: columns of long strings. skip_bad_lines: leave out malformed lines of sparse rows. Raises
+    SourceError, which names the file that is damaged or has other columns.
     """
     paths, kind = formats_of(source)
+    if kind in FORMATS:
+        check_entries(source, where, drop)
+        files = Files(source, tuple(paths), kind, (LABEL,), (arrow().float64(),), None, memory)
+        return _with_labels(replace(files, skip_bad_lines=skip_bad_lines), skip_bad=skip_bad, careful=careful)
     good: list[Path] = []
     bad: list[str] = []
     columns: list[tuple[tuple[str, ...], tuple[Any, ...]]] = []
@@ -171,8 +203,31 @@ def open_files(
     kept = [index for index, name in enumerate(names) if name not in drop]
     return Files(
         source, tuple(good), kind, tuple(names[index] for index in kept), tuple(types[index] for index in kept), where,
-        memory, tuple(bad),
+        memory, tuple(bad), texts=tuple(texts),
     )  # fmt: skip
+
+
+def _with_labels(files: Files, *, skip_bad: bool, careful: bool) -> Files:
+    """Return files of sparse rows, their labels taken for classes where those looked at are two whole numbers."""
+    met = np.empty(0)
+    for labels in _labels(files, skip_bad=skip_bad):
+        met = np.unique(np.append(met, labels))[:MOST_LABELS]
+        if not may_be_classes(met):
+            return files
+        if not careful and not np.isnan(met).all():
+            break
+    return replace(files, types=(arrow().string(),))
+
+
+def _labels(files: Files, *, skip_bad: bool) -> Iterator[Vector]:
+    """Yield the labels of files of sparse rows; skip_bad: pass over damaged files, else raise SourceError."""
+    for path in files.paths:
+        try:
+            for table in files.batches(path):
+                yield table.arrow[LABEL].to_numpy()
+        except SourceError:
+            if not skip_bad:
+                raise
 
 
 def _agreed(
@@ -264,14 +319,14 @@ def _parquet_rows(path: Path, groups: tuple[int, int] | None) -> int:
     return sum(int(found.row_group(index).num_rows) for index in range(*(groups or (0, found.num_row_groups))))
 
 
-def _parquet_batches(path: Path, names: Sequence[str], rows: int, groups: tuple[int, int] | None) -> Iterator[Any]:
+def _parquet_batches(path: Path, files: Files, rows: int) -> Iterator[Any]:
     pyarrow, parquet = arrow(), import_module("pyarrow.parquet")
-    schema = parquet.read_schema(str(path))
-    texts = [each.name for each in schema if kind_of(each.type) == "category"]
-    file = parquet.ParquetFile(str(path), read_dictionary=texts, pre_buffer=False, buffer_size=1 << 20)
-    chosen = None if groups is None else list(range(*groups))
-    for batch in file.iter_batches(rows, row_groups=chosen, columns=list(names), use_threads=True):
-        yield pyarrow.Table.from_batches([batch]).select(list(names))
+    schema, names = parquet.read_schema(str(path)), list(files.names)
+    levels = [each.name for each in schema if kind_of(each.type) == "category" and each.name not in files.texts]
+    file = parquet.ParquetFile(str(path), read_dictionary=levels, pre_buffer=False, buffer_size=1 << 20)
+    chosen = None if files.groups is None else list(range(*files.groups))
+    for batch in file.iter_batches(rows, row_groups=chosen, columns=names, use_threads=True):
+        yield pyarrow.Table.from_batches([batch]).select(names)
 
 
 def _arrow_file(path: Path) -> Any:

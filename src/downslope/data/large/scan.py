@@ -18,9 +18,12 @@ from downslope.data.columns import Levels, Numbers, kind_of, levels_of, parts_of
 from downslope.data.encode import decode
 from downslope.data.fit_plan import names_rows
 from downslope.data.holdout import scatter
+from downslope.data.large.met import RareSketch, TextSketch, check_bits
+from downslope.data.large.met_entries import EntriesSketch
 from downslope.data.large.reading import Files
 from downslope.data.large.sketches import Distinct, Held, LevelSketch, NumberSketch
 from downslope.data.parallel import in_parallel
+from downslope.data.sparse import check_linear, check_texts
 from downslope.data.table import Table
 from downslope.data.target import (
     MOST_CLASSES,
@@ -32,6 +35,8 @@ from downslope.data.target import (
     wants_classes,
     weight_values,
 )
+from downslope.data.text.entries import FORMATS
+from downslope.data.text.lines import are_two
 from downslope.errors import ColumnError, OptionError, SourceError, nearest
 from downslope.records.spec import Spec
 from downslope.types import Vector
@@ -44,19 +49,23 @@ TOP = 1 << 64
 
 @dataclass
 class ColumnSketch:
-    """One column: its kind, and a sketch of each of its parts; "" is the value itself."""
+    """One column: its kind, and a sketch of each of its parts; "" is the value itself.
+
+    rare: of a category whose rarer levels are to be hashed.
+    """
 
     kind: str
     rows: int = 0
     nulls: int = 0
     parts: dict[str, NumberSketch | LevelSketch] = field(default_factory=dict[str, "NumberSketch | LevelSketch"])
+    rare: RareSketch | None = None
 
     @classmethod
-    def of(cls, name: str, dtype: Any) -> ColumnSketch:
-        """Return the empty sketch of a column of an Arrow type."""
+    def of(cls, name: str, dtype: Any, bits: int = 0) -> ColumnSketch:
+        """Return the empty sketch of a column of an Arrow type; bits: to hash the rarer levels of a category to."""
         kind = kind_of(dtype)
         if kind == "category":
-            return cls(kind, parts={"": LevelSketch()})
+            return cls(kind, parts={"": LevelSketch()}, rare=RareSketch(bits) if bits else None)
         if kind in ("number", "boolean"):
             named = Distinct() if kind == "number" and names_rows(name) else None
             return cls(kind, parts={"": NumberSketch(distinct=named)})
@@ -78,6 +87,8 @@ class ColumnSketch:
             else:
                 assert isinstance(found, Levels)
                 sketch.update(found, held)
+                if self.rare is not None:
+                    self.rare.update(found.names, found.codes, held)
 
     def join(self, later: ColumnSketch) -> None:
         """Take in the sketch of the rows that follow."""
@@ -91,6 +102,8 @@ class ColumnSketch:
             else:
                 assert isinstance(other, LevelSketch)
                 sketch.join(other)
+        if self.rare is not None and later.rare is not None:
+            self.rare.join(later.rare)
 
 
 @dataclass
@@ -174,27 +187,39 @@ class Scan:
     """All that one read of a table leaves behind.
 
     columns: sketches by name. target: of the target. rows: read. train_rows, holdout_rows: with a target. weight: the
-    sum of the training weights. single: whether float32 holds all weights.
+    sum of the training weights. single: whether float32 holds all weights. weighted: whether rows have weights of their
+    own. entries: of files of sparse rows.
     """
 
-    columns: dict[str, ColumnSketch]
+    columns: dict[str, ColumnSketch | TextSketch]
     target: TargetSketch
     rows: int = 0
     train_rows: int = 0
     holdout_rows: int = 0
     weight: float = 0.0
     single: bool = True
+    weighted: bool = False
+    entries: EntriesSketch | None = None
 
     def join(self, later: Scan) -> None:
         """Take in the scan of the rows that follow."""
         for name, column in self.columns.items():
-            column.join(later.columns[name])
+            other = later.columns[name]
+            if isinstance(column, TextSketch):
+                assert isinstance(other, TextSketch)
+                column.join(other)
+            else:
+                assert isinstance(other, ColumnSketch)
+                column.join(other)
         self.target.join(later.target)
         self.rows += later.rows
         self.train_rows += later.train_rows
         self.holdout_rows += later.holdout_rows
         self.weight += later.weight
         self.single = self.single and later.single
+        self.weighted = self.weighted or later.weighted
+        if self.entries is not None and later.entries is not None:
+            self.entries.join(later.entries)
 
 
 @dataclass(frozen=True)
@@ -239,8 +264,23 @@ def empty_scan(files: Files, spec: Spec) -> Scan:
     if not classes:
         check_kind(kind, spec.target, spec.loss)
     asides = (spec.target, spec.weights, *spec.drop)
-    columns = {name: ColumnSketch.of(name, dtype) for name, dtype in types.items() if name not in asides}
-    return Scan(columns, TargetSketch(spec.target, kind, classes, spec.loss))
+    names = [name for name in types if name not in asides]
+    check_texts(types, names, files.source, spec)
+    bits = 0 if isinstance(spec.hash_bits, str) or spec.model not in ("auto", "linear") else int(spec.hash_bits)
+    if bits:
+        check_bits(bits, files.memory)
+    columns: dict[str, ColumnSketch | TextSketch] = {
+        name: TextSketch.of(spec, files.size, files.memory // len(spec.text))
+        if name in spec.text
+        else ColumnSketch.of(name, types[name], bits)
+        for name in names
+    }
+    entries = None
+    if files.kind in FORMATS:
+        check_linear(files.source, spec)
+        entries = EntriesSketch.of(files.kind, spec, files.memory)
+    target = TargetSketch(spec.target, kind, classes, spec.loss)
+    return Scan(columns, target, weighted=spec.weights is not None, entries=entries)
 
 
 def scan(files: Files, spec: Spec, told: Told | None = None) -> tuple[Scan, tuple[int, ...], tuple[str, ...]]:
@@ -271,8 +311,10 @@ def check_scan(whole: Scan, files: Files, spec: Spec) -> None:
     if not whole.rows:
         message = say("{source} has columns but no rows; give a table with data", source=files.source)
         raise SourceError(message)
-    if spec.weights is not None:
-        check_weights(np.array([whole.weight]), spec.weights, say("row of the training part"))
+    if files.kind in FORMATS and kind_of(files.types[0]) == "category" and not are_two(list(whole.target.counts)):
+        raise SourceError(say("{source} holds other labels than two whole numbers", source=files.source))
+    if whole.weighted:
+        check_weights(np.array([whole.weight]), spec.weights or "weights", say("row of the training part"))
 
 
 def scan_file(files: Files, path: Path, spec: Spec, first: int, told: Told | None = None) -> Scan:
@@ -296,12 +338,22 @@ def take_in(found: Scan, table: Table, spec: Spec, first: int) -> None:
     count = int(train.sum())
     found.train_rows += count
     found.holdout_rows += int(sides.held.sum())
-    if spec.weights is not None:
-        weights = weight_values(table.column(spec.weights), spec.weights, first)
-        found.weight += float(weights[train].sum())
+    weights = row_weights(table, spec, first)
+    found.weight += float(count if weights is None else weights[train].sum())
+    if weights is not None:
+        found.weighted = True
         found.single = found.single and bool((weights.astype(np.float32) == weights).all())
     out = None if count == table.rows else ~train
+    if found.entries is not None and table.entries is not None:
+        found.entries.update(table.entries, out)
     in_parallel(lambda name: found.columns[name].update(table.column(name), name, out, first), found.columns)
+
+
+def row_weights(table: Table, spec: Spec, first: int) -> Vector | None:
+    """Return the weight of each of some rows, None where all count the same; ``first`` stand before them."""
+    if spec.weights is not None:
+        return weight_values(table.column(spec.weights), spec.weights, first)
+    return None if table.entries is None else table.entries.importance
 
 
 def numbered(files: Files, rows: tuple[int, ...]) -> Iterator[tuple[int, Path]]:

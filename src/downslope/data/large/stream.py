@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -18,10 +19,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from downslope.data.blocks import Block, Examples, Source, add
+from downslope.data.blocks import Block, Examples, Source, SparseRows, add
 from downslope.data.large.layout import (
     Buffers,
+    Columns,
     DamagedError,
+    Gathered,
     Layout,
     columns_in,
     read_block,
@@ -79,6 +82,11 @@ class Stream(Source):
     def dtype(self) -> np.dtype[np.floating]:
         """float32 or float64: the precision of ``numbers``."""
         return np.dtype(self.layout.number_type)
+
+    @cached_property
+    def entries(self) -> int:
+        """Entries of all sparse rows together, as the scan counted them."""
+        return round(self.layout.entries * self.count)
 
     @property
     def blocks(self) -> int:
@@ -138,13 +146,12 @@ class Stream(Source):
         check = block not in self.checked
         if features:
             self._announce(block + AHEAD)
-        rows = read_block(self.path(block), self.key, self.layout, buffers.raw, features=features, check=check)
+        rows, entries = read_block(self.path(block), self.key, self.layout, buffers, features=features, check=check)
         if rows != self.rows_of(block):
             raise DamagedError(f"{self.path(block)} has another number of rows than it should have")
         if features:
             self.checked.add(block)
-        numbers, codes, target, weights = columns_in(self.layout, buffers, rows, features=features)
-        return self.examples(numbers, codes, target, weights)
+        return self.examples(columns_in(self.layout, buffers, rows, entries, features=features))
 
     def _announce(self, block: int) -> None:
         """Let the system begin to read a block that will be asked for soon."""
@@ -153,13 +160,19 @@ class Stream(Source):
         with suppress(OSError), self.path(block).open("rb", buffering=0) as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
-    def examples(self, numbers: Any, codes: Any, target: Vector, weights: Vector) -> Examples:
+    def examples(self, read: Columns) -> Examples:
         """Return some rows, as they were read, as Examples with the weights of their classes."""
-        each = weights if self.layout.weight_type else None
+        each = read.weights if self.layout.weight_type else None
         if self.class_share is not None:
-            share = self.class_share[target.astype(np.intp)]
+            share = self.class_share[read.target.astype(np.intp)]
             each = share if each is None else each * share
-        return Examples((Block(0, numbers, codes),), self.levels, target, each, self.center, self.scale, applied=True)
+        return self._of(Block(0, read.numbers, read.codes, read.sparse), read.target, each)
+
+    def _of(self, block: Block, target: Vector, weights: Vector | None) -> Examples:
+        """Return rows whose weights are complete as Examples."""
+        return Examples(
+            (block,), self.levels, target, weights, self.center, self.scale, applied=True, sparse=self.sparse
+        )
 
     def pick(self, rows: Indices) -> Examples:
         """Return the examples of the given indices, rising, in memory as one block."""
@@ -169,26 +182,29 @@ class Stream(Source):
         for block, part in zip(blocks, self.parts(blocks=blocks.tolist()), strict=True):
             inside = rows[(rows >= block * size) & (rows < (block + 1) * size)] - block * size
             found.append(part.pick(inside))
-        weights = [each.weights for each in found if each.weights is not None]
-        return self.examples_of(
-            np.concatenate([each.blocks[0].numbers for each in found]),
-            np.concatenate([each.blocks[0].codes for each in found]),
-            np.concatenate([each.target for each in found]),
-            np.concatenate(weights) if weights else None,
-        )
+        return self.together(found)
 
-    def examples_of(self, numbers: Any, codes: Any, target: Vector, weights: Vector | None) -> Examples:
-        """Return rows whose weights are complete as Examples."""
-        return Examples(
-            (Block(0, numbers, codes),), self.levels, target, weights, self.center, self.scale, applied=True
-        )
+    def together(self, parts: Sequence[Examples]) -> Examples:
+        """Return the rows of some parts, each one block whose weights are complete, as one block."""
+        blocks = [each.blocks[0] for each in parts]
+        sparse = [each.sparse for each in blocks if each.sparse is not None]
+        weights = [each.weights for each in parts if each.weights is not None]
+        block = Block(
+            0, np.concatenate([each.numbers for each in blocks]), np.concatenate([each.codes for each in blocks]),
+            SparseRows.joined(sparse) if sparse else None,
+        )  # fmt: skip
+        target = np.concatenate([each.target for each in parts])
+        return self._of(block, target, np.concatenate(weights) if weights else None)
 
-    def read_pieces(self, pieces: Sequence[tuple[int, int, int]], into: tuple[Any, Any, Vector, Vector]) -> int:
-        """Read (block, first, last), in their order, one after another into arrays; return the rows those hold now.
+    def read_pieces(
+        self, pieces: Sequence[tuple[int, int, int]], into: Columns, entries: Gathered | None
+    ) -> Columns:  # fmt: skip
+        """Read (block, first, last), in their order, one after another into memory; return the rows there now.
 
-        Raises DamagedError.
+        entries: where sparse rows go. Raises DamagedError.
         """
-        numbers, codes, target, weights = into
+        if entries is not None:
+            entries.clear()
         groups = [(block, [span[1:] for span in spans]) for block, spans in groupby(pieces, key=itemgetter(0))]
         for group in groups[:AHEAD]:
             self._announce_rows(*group)
@@ -199,10 +215,11 @@ class Stream(Source):
             with self._scattered(block) as file:
                 for first, last in spans:
                     here = slice(place, place + last - first)
-                    parts = numbers[here], codes[here], target[here], weights[here]
-                    read_rows(file, self.layout, self.rows_of(block), first, last, parts)
+                    read_rows(file, self.layout, self.rows_of(block), first, last, into[here])
                     place += last - first
-        return place
+                if entries is not None:
+                    entries.read(file, self.rows_of(block), spans)
+        return replace(into[:place], sparse=None if entries is None else entries.found())
 
     def rows_of(self, block: int) -> int:
         """Return the rows of a block: all are whole but the last."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from downslope.data.batches import order_within
 from downslope.data.blocks import Examples
-from downslope.data.large.layout import PIECES
+from downslope.data.large.layout import PIECES, Columns, Gathered
 from downslope.data.large.stream import Stream
 from downslope.types import Indices, Matrix, Vector
 
@@ -69,7 +69,7 @@ class Windows:
         self.sizes = [size * (self.strata + (window < more)) for window in range(count)]
         self.sizes[-1] += short
         self.short = short > 0
-        self._memory: list[_Memory] = []
+        self._memory: list[tuple[Columns, Gathered | None]] = []
 
     def owners(self, epoch: int) -> NDArray[np.int64]:
         """Return the window that each piece belongs to in an epoch, (pieces,); a short one, to the last."""
@@ -97,7 +97,7 @@ class Windows:
         """
         self.stream.check()
         if not self._memory:
-            self._memory = [_Memory.of(self.stream, max(self.sizes)) for _ in range(2)]
+            self._memory = [self._room(max(self.sizes)) for _ in range(2)]
         pieces = self.pieces(epoch)
         with ThreadPoolExecutor(1, thread_name_prefix="downslope-window") as reader:
             coming: Future[tuple[Window, Indices]] | None = None
@@ -108,18 +108,19 @@ class Windows:
                 coming = None if last else reader.submit(self._load, pieces, epoch, index + 1)
                 yield ready
 
+    def _room(self, rows: int) -> tuple[Columns, Gathered | None]:
+        """Return memory that a window of so many rows is read into."""
+        layout = self.stream.layout
+        return Columns.empty(layout, rows), Gathered(layout, rows) if layout.value_type else None
+
     def _load(self, pieces: list[NDArray[np.int64]], epoch: int, index: int) -> tuple[Window, Indices]:
         chosen = pieces[index]
-        into = self._memory[index % 2]
-        rows = self.stream.read_pieces(
-            _spans(self.stream, chosen), (into.numbers, into.codes, into.target, into.weights)
-        )
-        found = self.stream.examples(into.numbers[:rows], into.codes[:rows], into.target[:rows], into.weights[:rows])
+        found = self.stream.examples(self.stream.read_pieces(_spans(self.stream, chosen), *self._memory[index % 2]))
         window = Window(
             found.blocks, found.levels, found.target, found.weights, found.center, found.scale, True,
-            mean_weight=self.stream.weight_sum / self.stream.rows,
+            sparse=found.sparse, mean_weight=self.stream.weight_sum / self.stream.rows,
         )  # fmt: skip
-        return window, order_within(rows, self.seed, epoch, index)
+        return window, order_within(found.rows, self.seed, epoch, index)
 
     def apart(self, classes: int) -> tuple[float, float]:
         """Return how far the mean targets of the windows of the first epoch lie apart, and what a full shuffle gives.
@@ -159,21 +160,3 @@ def _spans(stream: Stream, pieces: NDArray[Any]) -> list[tuple[int, int, int]]:
         (block, first, min(first + size, stream.rows_of(block)))
         for block, first in (divmod(piece * size, block_rows) for piece in pieces.tolist())
     ]
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """Arrays that a window is read into."""
-
-    numbers: Any
-    codes: Any
-    target: Vector
-    weights: Vector
-
-    @classmethod
-    def of(cls, stream: Stream, rows: int) -> _Memory:
-        layout = stream.layout
-        return cls(
-            np.empty((rows, layout.numbers), stream.dtype), np.empty((rows, layout.categories), np.int32),
-            np.empty(rows), np.empty(rows if layout.weight_type else 0),
-        )  # fmt: skip

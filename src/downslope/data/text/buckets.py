@@ -35,11 +35,17 @@ class Buckets:
         """Return the buckets of some entries, and how many entries (s,) each has, the most frequent first."""
         highest = int(ids.max(initial=-1)) + 1
         if highest <= max(4 * ids.shape[0], 1 << 20):
-            counts = np.bincount(ids, minlength=highest)
-            used = np.flatnonzero(counts)
-            counts = counts[used]
-        else:
-            used, counts = np.unique(ids, return_counts=True)
+            return cls.counted(np.bincount(ids, minlength=highest))
+        return cls._ranked(*np.unique(ids, return_counts=True))
+
+    @classmethod
+    def counted(cls, counts: NDArray[Any]) -> tuple[Buckets, NDArray[np.int64]]:
+        """Return the buckets that were met so often, (buckets,), and how often (s,), the most frequent first."""
+        used = np.flatnonzero(counts)
+        return cls._ranked(used, counts[used].astype(np.int64))
+
+    @classmethod
+    def _ranked(cls, used: NDArray[Any], counts: NDArray[np.int64]) -> tuple[Buckets, NDArray[np.int64]]:
         order = np.argsort(-counts, kind="stable")
         return cls(used[order].astype(np.int32)), counts[order]
 
@@ -73,9 +79,14 @@ class Buckets:
         """Return what gives the columns of buckets, -1 where a bucket was not met in training."""
         highest = int(self.ids.max(initial=-1)) + 1
         if highest < MOST_DIRECT:
-            table = self.table(highest + 1)  # the last one stands for all above
+            table = self._direct
             return lambda ids: table[np.minimum(ids, highest)]
         return self._bisected
+
+    @cached_property
+    def _direct(self) -> Codes:
+        """The columns of all buckets up to the highest that was met, and of one that stands for all above."""
+        return self.table(int(self.ids.max(initial=-1)) + 2)
 
     @cached_property
     def _sorted(self) -> tuple[Codes, NDArray[np.intp]]:

@@ -165,8 +165,18 @@ def _lowered(whole: Any) -> Any:
 
 def bits_for(text: Text, kind: Kind) -> int:
     """Return the bits of the hash: at least BUCKETS_PER_GRAM buckets for each n-gram that there can be."""
-    grams = (kind.high - kind.low + 1) * text.size / (BYTES_PER_WORD if kind.analyzer == "word" else 1)
-    return int(min(max(np.ceil(np.log2(max(grams, 1.0) * BUCKETS_PER_GRAM)), FEWEST_BITS), MOST_BITS))
+    return bits_of(text.size, kind)
+
+
+def bits_of(size: int, kind: Kind) -> int:
+    """Return the bits of the hash for a text of so many bytes; see ``bits_for``."""
+    grams = max(grams_of(size, kind), 1.0)
+    return int(min(max(np.ceil(np.log2(grams * BUCKETS_PER_GRAM)), FEWEST_BITS), MOST_BITS))
+
+
+def grams_of(size: int, kind: Kind) -> float:
+    """Return about how many n-grams a text of so many bytes holds, at most."""
+    return (kind.high - kind.low + 1) * size / (BYTES_PER_WORD if kind.analyzer == "word" else 1)
 
 
 def _grams(kind: Kind, bits: int, *, signed: bool = False) -> Any:
@@ -196,9 +206,18 @@ def fit_text(
     column: str, text: Text, counted: SparseRows, rows: NDArray[np.intp] | None, kind: Kind, bits: int
 ) -> TextFeature:
     """Return the feature of a text column, learned from the training rows (all where None)."""
-    chosen = np.arange(text.rows) if rows is None else rows
     buckets, met = Buckets.met(counted.places if rows is None else counted.take(rows).places)
-    rarity = np.log((1.0 + chosen.shape[0]) / (1.0 + met)) + 1.0
+    return feature_of_met(column, text, buckets, met, text.rows if rows is None else rows.shape[0], kind, bits)
+
+
+def feature_of_met(
+    column: str, text: Text, buckets: Buckets, met: NDArray[np.int64], rows: int, kind: Kind, bits: int
+) -> TextFeature:
+    """Return the feature of a text column whose buckets were met in so many (s,) of ``rows`` training rows.
+
+    text: rows spread over the whole, for the names.
+    """
+    rarity = np.log((1.0 + rows) / (1.0 + met)) + 1.0
     names, shared = _names(text, buckets, kind, bits)
     return TextFeature(column, kind, bits, buckets.named(names), rarity, shared)
 

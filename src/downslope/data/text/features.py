@@ -142,18 +142,24 @@ def masked(ids: Codes, bits: int) -> Codes:
     return ids & np.int32((1 << bits) - 1) if bits else ids
 
 
+def hashed_levels(names: Any, bits: int) -> Codes:
+    """Return the bucket (levels,) of each level of an Arrow array."""
+    from downslope.data.text.grams import hash_strings
+
+    text = text_of(names, lower=False)
+    buckets = np.empty(text.rows, np.int32)
+    hash_strings(text.content, text.offsets, (1 << bits) - 1, buckets)
+    return buckets
+
+
 def bucket_rows(levels: Levels, known: Sequence[str], bits: int) -> SparseRows:
     """Return the bucket of each row's level; a row has none whose level is missing or known."""
     from downslope.data.arrow import arrow, compute
-    from downslope.data.text.grams import hash_strings
 
-    text = text_of(levels.names, lower=False)
-    buckets = np.empty(text.rows + 1, np.int32)
-    hash_strings(text.content, text.offsets, (1 << bits) - 1, buckets[:-1])
+    buckets = np.append(hashed_levels(levels.names, bits), np.int32(-1))  # where code -1 points
     names = arrow().chunked_array([levels.names])
     apart = compute().is_in(names, value_set=arrow().array(known, levels.names.type)).to_numpy()
     buckets[:-1][apart] = -1
-    buckets[-1] = -1  # where code -1 points
     met = buckets[levels.codes]
     starts = np.zeros(met.shape[0] + 1, np.int64)
     np.cumsum(met >= 0, out=starts[1:])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ AT_ONCE = 1 << 20
 SHOWN = 60
 """Characters of a malformed line that are shown."""
 NEWLINE = 10
+Bytes: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -68,33 +70,85 @@ def read_lines(paths: Sequence[Path], format: str, packing: Sequence[str | None]
 
     packing: the compression of each file. skip_bad: leave malformed lines out and count them.
     """
-    contents: list[NDArray[np.uint8]] = []
-    parts: list[_Part] = []
-    begins: list[Offsets] = []
-    base = bad = 0
-    for path, packed in zip(paths, packing, strict=True):
-        content = _content(path, packed)
-        found = _parts(content, format)
-        wrong = [each for part in found for each in part.bad]
-        if wrong and not skip_bad:
-            raise SourceError(_complaint(path, content, *wrong[0]))
-        bad += len(wrong)
-        parts += found
-        begins += [part.begins + base for part in found]
-        base += content.shape[0]
-        contents.append(content)
-    rows = _joined(parts)
-    if not rows.rows:
+    found = [
+        _read(path, content, format, skip_bad=skip_bad)
+        for path, packed in zip(paths, packing, strict=True)
+        for content in [_content(path, packed)]
+    ]
+    labels, entries = _together(found, format)
+    if not entries.rows.rows:
         message = say("{source} holds no row; give a file with examples", source=str(paths[0]))
         raise SourceError(message)
+    return label_table(labels, classes=are_classes(labels)), entries
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What some whole lines hold, the malformed left out and counted."""
+
+    content: Bytes
+    parts: list[_Part]
+    bad: int
+
+
+def _read(path: Path, content: Bytes, format: str, *, skip_bad: bool, before: int = 0) -> _Read:
+    """Read whole lines, before which so many others stand in their file; raises SourceError."""
+    found = _parts(content, format)
+    wrong = [each for part in found for each in part.bad]
+    if wrong and not skip_bad:
+        raise SourceError(_complaint(path, content, *wrong[0], before))
+    return _Read(content, found, len(wrong))
+
+
+def _together(found: Sequence[_Read], format: str) -> tuple[Vector, FileEntries]:
+    """Return the labels and the entries of lines of several files, or of several places of one."""
+    parts = [part for each in found for part in each.parts]
+    bases = np.cumsum([0, *(each.content.shape[0] for each in found)])
+    begins = [part.begins + base for each, base in zip(found, bases.tolist(), strict=False) for part in each.parts]
     importance = np.concatenate([each.importance for each in parts])
     named = format == VOWPAL_WABBIT
     origins = Origins(np.concatenate(begins), np.concatenate([each.origins for each in parts])) if named else None
     entries = FileEntries(
-        format, rows, None if bool((importance == 1).all()) else importance, origins,
-        tuple(contents) if named else (), bad,
+        format, _joined(parts), None if bool((importance == 1).all()) else importance, origins,
+        tuple(each.content for each in found) if named else (), sum(each.bad for each in found),
     )  # fmt: skip
-    return _label_table(np.concatenate([each.labels for each in parts])), entries
+    return np.concatenate([each.labels for each in parts]), entries
+
+
+def line_batches(
+    path: Path, format: str, packed: str | None, size: int, *, skip_bad: bool
+) -> Iterator[tuple[Vector, FileEntries]]:  # fmt: skip
+    """Yield the labels and entries of a file, about ``size`` bytes of whole lines at once; raises SourceError."""
+    from downslope.data.text import parsing
+
+    before = 0
+    for content in _contents(path, packed, size):
+        yield _together([_read(path, content, format, skip_bad=skip_bad, before=before)], format)
+        before += int(parsing.count_lines(content, 0, content.shape[0]))
+
+
+def _contents(path: Path, packed: str | None, size: int) -> Iterator[Bytes]:
+    """Yield the bytes of a file, whole lines with a newline at the end."""
+    left = b""
+    try:
+        with _opened(path, packed) as stream:
+            while part := stream.read(size):
+                cut = part.rfind(b"\n") + 1
+                if not cut:
+                    left += part
+                    continue
+                yield np.frombuffer(bytearray(left + part[:cut]), np.uint8)
+                left = part[cut:]
+    except (OSError, EOFError, zlib.error):
+        raise SourceError(_unreadable(path)) from None
+    if left:
+        yield np.frombuffer(bytearray(left + b"\n"), np.uint8)
+
+
+def _opened(path: Path, packed: str | None) -> Any:
+    if packed == "gzip":
+        return gzip.open(path)
+    return arrow().input_stream(str(path), compression=packed) if packed else path.open("rb")
 
 
 def _joined(parts: list[_Part]) -> SparseRows:
@@ -108,7 +162,7 @@ def _joined(parts: list[_Part]) -> SparseRows:
     ])  # fmt: skip
 
 
-def _content(path: Path, packed: str | None) -> NDArray[np.uint8]:
+def _content(path: Path, packed: str | None) -> Bytes:
     """Return the bytes of a file, a newline at the end."""
     try:
         if packed == "gzip":
@@ -119,14 +173,17 @@ def _content(path: Path, packed: str | None) -> NDArray[np.uint8]:
         else:
             whole = np.fromfile(path, np.uint8)
     except (OSError, EOFError, zlib.error):
-        message = say("{path} cannot be read whole: it is truncated, damaged or not compressed at all", path=str(path))
-        raise SourceError(message) from None
+        raise SourceError(_unreadable(path)) from None
     if whole.size and whole[-1] == NEWLINE:
         return whole if whole.flags.writeable else whole.copy()
     return np.append(whole, np.uint8(NEWLINE))
 
 
-def _parts(content: NDArray[np.uint8], format: str) -> list[_Part]:
+def _unreadable(path: Path) -> Sentence:
+    return say("{path} cannot be read whole: it is truncated, damaged or not compressed at all", path=str(path))
+
+
+def _parts(content: Bytes, format: str) -> list[_Part]:
     """Return the lines of a file in parts of whole lines, read on all processors."""
     from downslope.data.text import parsing
 
@@ -157,17 +214,17 @@ def _parts(content: NDArray[np.uint8], format: str) -> list[_Part]:
     return in_parts(size, part, max(-(-size // AT_ONCE), threads() if size > 1 << 16 else 1))
 
 
-def _after_newline(content: NDArray[np.uint8], place: int) -> int:
+def _after_newline(content: Bytes, place: int) -> int:
     """Return where the first line begins that begins at a place or behind it."""
     from downslope.data.text import parsing
 
     return place if place == 0 else int(parsing.line_end(content, place - 1)) + 1
 
 
-def _complaint(path: Path, content: NDArray[np.uint8], begin: int, wrong: int) -> Sentence:
+def _complaint(path: Path, content: Bytes, begin: int, wrong: int, before: int) -> Sentence:
     from downslope.data.text import parsing
 
-    line = int(parsing.count_lines(content, 0, begin))
+    line = before + int(parsing.count_lines(content, 0, begin))
     text = content[begin : int(parsing.line_end(content, begin))].tobytes().decode("utf-8", "replace").strip()
     return say(
         "{path}, line {line}: {wrong}: {text}; mend it, or leave such lines out with --skip-bad-lines",
@@ -194,15 +251,36 @@ def _reason(wrong: int) -> Sentence:
     }[wrong]
 
 
-def _label_table(labels: Vector) -> Any:
-    """Return the labels as a column: two whole numbers are two classes, all else is numbers."""
+def are_classes(labels: Vector) -> bool:
+    """Return whether labels are two classes: two whole numbers; all else is numbers."""
+    present = labels[~np.isnan(labels)]
+    if not present.size:
+        return False
+    low, high = float(present.min()), float(present.max())
+    return low < high and may_be_classes(labels)
+
+
+def may_be_classes(labels: Vector) -> bool:
+    """Return whether labels are two whole numbers at most, which more labels may make two classes."""
+    present = labels[~np.isnan(labels)]
+    if not present.size:
+        return True
+    low, high = float(present.min()), float(present.max())
+    two = bool(((present == low) | (present == high)).all())
+    return two and low.is_integer() and high.is_integer() and max(abs(low), abs(high)) < 2**31
+
+
+def are_two(names: Sequence[str]) -> bool:
+    """Return whether the names that ``label_table`` gave to labels are those of two whole numbers at most."""
+    return len(names) <= 2 and all(re.fullmatch(r"-?\d{1,10}", name) and abs(int(name)) < 2**31 for name in names)
+
+
+def label_table(labels: Vector, *, classes: bool) -> Any:
+    """Return the labels as a column: as names of classes, or as numbers. Classes: those of the whole source."""
     pyarrow = arrow()
     missing = np.isnan(labels)
     column = pyarrow.array(labels, mask=missing)
-    if missing.all():
-        return pyarrow.table({LABEL: pyarrow.nulls(labels.shape[0])})
-    low, high = float(labels[~missing].min()), float(labels[~missing].max())
-    two = bool((missing | (labels == low) | (labels == high)).all())
-    if two and low < high and low.is_integer() and high.is_integer() and max(abs(low), abs(high)) < 2**31:
-        return pyarrow.table({LABEL: compute().cast(column.cast(pyarrow.int64()), pyarrow.string())})
-    return pyarrow.table({LABEL: column})
+    if classes:
+        whole = column.cast(pyarrow.int64()) if may_be_classes(labels) else column
+        return pyarrow.table({LABEL: compute().cast(whole, pyarrow.string())})
+    return pyarrow.table({LABEL: pyarrow.nulls(labels.shape[0]) if missing.all() else column})

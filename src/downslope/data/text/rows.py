@@ -50,3 +50,28 @@ def look_at_columns(
             first[column] = e
         mixed[column] |= ids[first[column]] != ids[e]
         largest[column] = max(largest[column], abs(values[e]))
+
+
+@kernel
+def note_entries(
+    buckets: Codes, ids: Codes, values: Vector, counts: Codes, firsts: Codes, mixed: NDArray[np.bool_], largest: Vector,
+    fresh: Offsets,
+) -> int:  # fmt: skip
+    """Note of each bucket how often it was met, the id met first, whether others came, and the largest size.
+
+    counts, firsts, mixed, largest: (buckets,) as they stood before these entries. fresh: filled with the entries that
+    are the first of their bucket, as many as it holds; how many is returned.
+    """
+    found = 0
+    for e in range(buckets.shape[0]):
+        bucket = buckets[e]
+        if counts[bucket] == 0:
+            firsts[bucket] = ids[e]
+            if found < fresh.shape[0]:
+                fresh[found] = e
+                found += 1
+        elif firsts[bucket] != ids[e]:
+            mixed[bucket] = True
+        counts[bucket] += 1
+        largest[bucket] = max(largest[bucket], abs(values[e]))
+    return found

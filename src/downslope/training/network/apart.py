@@ -102,6 +102,8 @@ def train_apart(
         "schedule": course.schedule, "warmup": rounds.warmup, "epochs": rounds.epochs,
         "rounds_an_epoch": int(rounds.turns.value), "chosen_on": sample.rows, "keep_path": 0,
     }  # fmt: skip
+    if spec.clip is not None:
+        resolved["clipped"] = round(rounds.standing.clipped)
     if loss_name == "huber":
         resolved["huber_delta"] = huber_delta
     unit = problem.scale.objective

@@ -31,7 +31,7 @@ from downslope.training.network.descent import EXPLODED, NetworkDescent
 from downslope.training.network.progress import Ended
 from downslope.training.network.racing import RETRIES, divergence
 from downslope.training.network.telling import waited_enough, work_done
-from downslope.training.network.walk import Leaves, NetworkWalk, Recipe, averaged, built, leaves_of, loss_sum
+from downslope.training.network.walk import Leaves, NetworkWalk, Recipe, averaged, built, leaves_of, loss_sum, shortened
 from downslope.types import JsonValue
 from downslope.words import Sentence, say
 
@@ -48,6 +48,7 @@ class Standing:
     epoch: int = 0
     turn: int = 0
     updates: int = 0
+    clipped: float = 0.0
     stepped: int = 0
     epoch_stepped: int = 0
     epoch_loss: float = 0.0
@@ -77,7 +78,7 @@ class NetworkRounds:
         self.holders = holders
         self.epochs = max(1, math.ceil(course.updates / course.updates_an_epoch))
         self.warmup = spec.warmup or (WARMUP if spec.schedule == "auto" and not raced.progress.evidence else 0.0)
-        self.standing = Standing(rate=rate, updates=raced.progress.updates)
+        self.standing = Standing(rate=rate, updates=raced.progress.updates, clipped=float(np.max(raced.state.clipped)))
         self.state, self.raced_passes = (
             leaves_of(raced.state),
             self._of_all(raced.course.passes(raced.progress.updates)),
@@ -161,9 +162,10 @@ class NetworkRounds:
         standing, stepped = self.standing, sum(each.rows for each in found)
         if stepped:
             before = self.state
-            state = built(self.recipe).state(averaged(before, found))
-            first = built(self.recipe).state(before)
-            self.state = leaves_of(state._replace(key=first.key, alive=first.alive))
+            standing.clipped += shortened(before, found)
+            made = built(self.recipe)
+            first = made.state(before)
+            self.state = leaves_of(made.state(averaged(before, found))._replace(key=first.key, alive=first.alive))
         standing.turn += 1
         standing.stepped += stepped
         standing.epoch_stepped += stepped

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from downslope.data.batches import order_within
 from downslope.data.blocks import Examples, Source, Walked
@@ -43,6 +43,9 @@ SCORED = 8192
 
 Leaves = tuple[NDArray[Any], ...]
 """The arrays of a tree, in their order."""
+
+CLIPPED = State._fields.index("clipped") - len(State._fields)
+"""Where the arrays of a state say how many gradients were shortened: a field of one number, as all behind it are."""
 
 
 @dataclass(frozen=True)
@@ -124,24 +127,29 @@ class Built:
         self._like = first_state(weights, rule, network.statistics, recipe.seed, keep_good=False)
 
     def state(self, leaves: Leaves) -> State:
-        """Return the state whose arrays these are, in memory of its own."""
-        own = [jnp.array(leaf, copy=True) for leaf in leaves]
-        return jax.tree.unflatten(jax.tree.structure(self._like), own)
+        """Return the state whose arrays these are."""
+        return jax.tree.unflatten(jax.tree.structure(self._like), leaves)
 
     def judged(self, leaves: Leaves) -> tuple[Tree, Statistics]:
         """Return the weights and running statistics whose arrays these are."""
         return jax.tree.unflatten(jax.tree.structure((self._like.weights, self._like.statistics)), leaves)
 
     def data(self, rows: Rows, size: int) -> Data:
-        """Return rows on the device, the first of them repeated until there are ``size``."""
-        filled = np.arange(rows.rows) if rows.rows == size else np.resize(np.arange(rows.rows), size)
+        """Return rows on the device, with zeros after them until there are ``size``."""
         scale, weights = self.recipe.target, rows.weights
         return Data(
-            jnp.asarray(rows.numbers[filled], jnp.float32), jnp.asarray(rows.codes[filled]),
-            jnp.asarray((rows.target[filled] - scale.center) / scale.scale, jnp.float32),
-            None if weights is None else jnp.asarray(weights[filled] / self.recipe.mean_weight, jnp.float32),
+            _filled(rows.numbers, size, np.float32), _filled(rows.codes, size, rows.codes.dtype),
+            _filled((rows.target - scale.center) / scale.scale, size, np.float32),
+            None if weights is None else _filled(weights / self.recipe.mean_weight, size, np.float32),
             jnp.zeros(()), jnp.ones(()),
         )  # fmt: skip
+
+
+def _filled(values: NDArray[Any], size: int, kind: DTypeLike) -> jax.Array:
+    """Return values on the device, with zeros after them until there are ``size``."""
+    filled = np.zeros((size, *values.shape[1:]), kind)
+    filled[: values.shape[0]] = values
+    return jnp.asarray(filled)
 
 
 @lru_cache(maxsize=2)
@@ -180,7 +188,7 @@ class NetworkWalk:
         rows = sum(source.rows for _, source in held)
         updates = self.epochs * -(-rows // recipe.batch)
         update = int((self.epoch + self.turn / self.turns) * updates / self.epochs)
-        state = made.state(self.leaves)
+        state = made.state(jax.device_put(self.leaves, may_alias=False))  # for the steps take it over
         state = state._replace(key=jax.random.fold_in(state.key, held[0][0]))  # so that dropouts differ
         stepped, loss, size = 0, 0.0, recipe.steps * recipe.batch
         for taken in self._taken(held, size):
@@ -210,6 +218,12 @@ class NetworkWalk:
                     parts, room = [], size
         if parts:
             yield Rows.joined(parts)
+
+
+def shortened(before: Leaves, found: Sequence[Walked]) -> float:
+    """Return how many gradients a clip shortened on the way from a state, the mean of the holders that stepped."""
+    counts = [each.sums[CLIPPED] / each.rows - before[CLIPPED] for each in found if each.rows]
+    return float(np.mean(counts)) if counts else 0.0
 
 
 def averaged(before: Leaves, found: Sequence[Walked]) -> Leaves:

@@ -35,10 +35,27 @@ TEXT = {
         "文本由线性模型学习，但所选模型是 {model}；请去掉其中之一"
     ),
     "the target cannot also be a text to learn from": "目标列不能同时作为要学习的文本",
-    "text and sparse rows are held in memory, and {memory} are too few for {source}; raise --memory or learn from "
-    "fewer files": "文本和稀疏的行要放在内存里，而 {memory} 装不下{source}；请调高 --memory，或用较少的文件学习",
-    "text is learned from on one machine, in memory; leave --cluster out": (
-        "文本只能在一台机器的内存里学习；请去掉 --cluster"
+    "text and hashed columns are learned from on one machine; leave --cluster out": (
+        "文本和散列的列只能在一台机器上学习；请去掉 --cluster"
+    ),
+    "one pass is over tables, and {source} holds sparse rows; leave passes out": (
+        "单遍训练用于表格，而{source}是稀疏的行；请去掉 passes"
+    ),
+    "--hash-bits {bits} takes {size} to count the buckets, and {memory} are there for data; set fewer, or raise "
+    "--memory": "--hash-bits {bits} 需要 {size} 来统计桶，而可用于数据的只有 {memory}；请设小一些，或调高 --memory",
+    '"{column}" is hashed into 2^{bits} buckets and no more, since {memory} are there for data; raise --memory, or set '
+    "--hash-bits": (
+        "“{column}”只散列到 2^{bits} 个桶，因为可用于数据的内存只有 {memory}；请调高 --memory，或设置 --hash-bits"
+    ),
+    "--memory leaves {memory} for data, and a model of {features} features with the blocks of this table takes "
+    "{needed}; allow {more} more, or set fewer --hash-bits": (
+        "--memory 给数据留下 {memory}，而一个有 {features} 个特征的模型连同数据块需要 {needed}；"
+        "请再多给 {more}，或设置较小的 --hash-bits"
+    ),
+    "{source} holds other labels than two whole numbers": "{source}中的标签不只是两个整数",
+    "indices up to {highest} take {size} to be counted, and {memory} are there for it; number the features from 1, or "
+    "raise --memory": (
+        "统计到 {highest} 为止的下标需要 {size}，而可用的只有 {memory}；请从 1 起给特征编号，或调高 --memory"
     ),
     "{source} holds no row; give a file with examples": "{source}中没有任何行；请给出带有样本的文件",
     "{path} cannot be read whole: it is truncated, damaged or not compressed at all": (
