@@ -240,7 +240,9 @@ def test_a_page_that_vanishes_frees_its_session(served: Served) -> None:
 
 def test_a_flood_of_late_frames_leaves_memory_flat(served: Served) -> None:
     wait_until(lambda: not served.playground.sessions)
+    before = len(served.sends)
     with served.line() as line:
+        wait_until(lambda: len(served.sends) > before)  # the line stands before its session has begun
         send = served.sends[-1]
         frame = bytes(200_000)
         number = 0
