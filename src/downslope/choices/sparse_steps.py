@@ -17,9 +17,10 @@ from downslope.choices.start import constant_start
 from downslope.data.batches import order
 from downslope.data.blocks import Examples, Source
 from downslope.engines.sparse_training import SparseTraining
+from downslope.errors import OptionError
 from downslope.machine import threads
 from downslope.models.linear import Objective
-from downslope.records import Choice
+from downslope.records import Choice, Spec
 from downslope.records.figures import count
 from downslope.words import say
 
@@ -29,6 +30,16 @@ FIRST = 20_000
 """Examples of the race."""
 BATCH = 8
 """Examples whose slopes are worked out together, in vector code; the weights that they share hardly meet."""
+
+
+def check_sparse_rule(spec: Spec) -> None:
+    """Raise OptionError for a rule or an average that would move weights which a sparse row has not."""
+    if spec.rule not in ("auto", "adagrad") or spec.average is True:
+        message = say(
+            "steps on sparse columns go by adagrad, normalised by what each column has shown, and without an average; "
+            "leave rule and average out, or use the method scaled"
+        )
+        raise OptionError(message)
 
 
 def sparse_batch_size(examples: Source) -> Choice:

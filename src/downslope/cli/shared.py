@@ -52,14 +52,15 @@ RunName: TypeAlias = Annotated[
 def need_source_and_target(command: str, source: str, target: str, asked: dict[str, Any]) -> None:
     """Raise OptionError where a command is not told what to learn from, or what to predict.
 
-    A folder of pictures says itself what they are; of any other folder the reader asks for the target.
+    A folder of pictures says itself what they are; of any other folder, and of standard input, whose rows may begin
+    with a label, the reader asks for the target.
     """
     from downslope.data.files import holds_entries
 
     if not source and not asked.get("sql"):
         message = f"{command} needs something to learn from: a file, glob or folder, or --sql QUERY"
         raise OptionError(message)
-    if not target and not Path(source).is_dir() and not holds_entries(source):
+    if not target and source != "-" and not Path(source).is_dir() and not holds_entries(source):
         message = f"{command} needs the column to predict: --target COLUMN"
         raise OptionError(message)
 

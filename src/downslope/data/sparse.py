@@ -92,10 +92,11 @@ def entries_of(table: Table, format: str) -> FileEntries:
 
 def encode_sparse(features: Sequence[SparseFeature], table: Table, dtype: np.dtype[Any]) -> SparseRows:
     """Return the sparse rows of a table; raises ColumnError where it holds something else than in training."""
-    return weighed(features, [_counted(each, table) for each in features], None, dtype)
+    return weighed(features, [counted_of(each, table) for each in features], None, dtype)
 
 
-def _counted(feature: SparseFeature, table: Table) -> SparseRows:
+def counted_of(feature: SparseFeature, table: Table) -> SparseRows:
+    """Return what a feature counts in each row of a table, by id; raises ColumnError, see ``encode_sparse``."""
     if isinstance(feature, FileFeature):
         return entries_of(table, feature.format).rows
     if isinstance(feature, TextFeature):

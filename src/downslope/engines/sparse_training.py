@@ -54,6 +54,14 @@ class SparseTraining:
         if self.shift is not None:
             self.state[-1, :outputs] -= self.shift @ point.weights[self.base :]
 
+    def widen(self, features: int) -> None:
+        """Make room for sparse columns that came up since, and for more to come; their weights are zero."""
+        there = self.state.shape[0]
+        if features + 1 > there:
+            more = max(features + 1 - there, there // 4)
+            new = np.zeros((more, self.state.shape[1]), self.state.dtype)
+            self.state = np.concatenate([self.state[:-1], new, self.state[-1:]])
+
     def advance(
         self, examples: Examples, order: Indices, begin: int, end: int, batch: int, rates: Vector
     ) -> tuple[int, float]:  # fmt: skip

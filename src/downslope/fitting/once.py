@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.data.blocks import Examples
 from downslope.data.features import Prepared
@@ -18,12 +19,13 @@ from downslope.data.target import outputs_of
 from downslope.errors import OptionError
 from downslope.fitting.large import PROGRAMS, check_least, memory_of
 from downslope.fitting.ready import Ready, Tell
+from downslope.models.linear import Point
 from downslope.records import Spec, StepRecord
 from downslope.records.figures import count, figure
 from downslope.training import Training
 from downslope.training.checkpoint import Keeper
 from downslope.training.logbook import Watch
-from downslope.training.once import Chunk, learn_once
+from downslope.training.once import Chunk, Passed, learn_once
 from downslope.types import JsonValue
 from downslope.words import say
 
@@ -53,9 +55,6 @@ def make_ready_once(source: object, spec: Spec, tell: Tell | None = None) -> Rea
     """Read and plan the first rows of a source; raises InputError for what the caller can mend."""
     began = time.perf_counter()
     given = spec.source or source
-    if not spec.target:
-        message = say("no target was named; say which column to predict with --target")
-        raise OptionError(message)
     if not isinstance(given, str | Path):
         message = say(
             "one pass is over files or standard input; what lies in memory can be read again, so leave passes out"
@@ -66,6 +65,7 @@ def make_ready_once(source: object, spec: Spec, tell: Tell | None = None) -> Rea
     memory = memory_of(spec)
     check_least(memory)
     once = Once.begin(str(given), spec, memory - PROGRAMS)
+    spec = replace(spec, target=once.spec.target)
     chunks = once.chunks()
     head = next(chunks)
     assert head[0] is not None  # a plan without training rows would have been refused
@@ -94,11 +94,12 @@ def learn(ready: ReadyOnce, watch: Watch | None, keeper: Keeper) -> tuple[Ready,
             ready.tell(look_line(step), None)
 
     passed = learn_once(ready.chunks, ready.spec, once.planned.loss, ready.outputs, keeper, looked, ready.most_kept)
-    summary = once.summary(passed.trained, passed.held)
+    planned, numbers = once.ended(passed.trained, passed.held)
+    if numbers is not None:
+        passed = renumbered(passed, numbers)
     prepared = Prepared(
-        passed.train, passed.holdout, once.planned.plan, summary, once.planned.classes, once.planned.loss,
-        np.empty(0, np.intp),
-    )  # fmt: skip
+        passed.train, passed.holdout, planned.plan, planned.summary, planned.classes, planned.loss, np.empty(0, np.intp)
+    )
     noted: dict[str, JsonValue] = {
         "rows": once.rows, "planned_by_rows": once.head.rows, "judged_on_rows": passed.train.rows,
         "judged_on_held_out_rows": 0 if passed.holdout is None else passed.holdout.rows, "bad_files": list(once.bad),
@@ -107,3 +108,25 @@ def learn(ready: ReadyOnce, watch: Watch | None, keeper: Keeper) -> tuple[Ready,
         told = say("{bad} left out, because they are damaged", bad=say("{count} files", count=count(len(once.bad))))
         ready.tell(str(told), None)
     return Ready(ready.spec, prepared, passed.train, ready.outputs, ready.seconds), passed.training, noted
+
+
+def renumbered(passed: Passed, numbers: NDArray[np.int64]) -> Passed:
+    """Return what a pass came to with its sparse columns in another order; numbers: (s,) what each was until now."""
+    place = np.empty(numbers.shape[0], np.int32)
+    place[numbers] = np.arange(numbers.shape[0], dtype=np.int32)
+
+    def moved(examples: Examples | None) -> Examples | None:
+        if examples is None:
+            return None
+        (block,) = examples.blocks
+        assert block.sparse is not None
+        sparse = replace(block.sparse, places=place[block.sparse.places]) if numbers.size else None
+        return replace(examples, blocks=(replace(block, sparse=sparse),), sparse=numbers.shape[0])
+
+    point = passed.training.point
+    dense = passed.train.numbers + passed.train.levels
+    weights = np.concatenate([point.weights[:dense], point.weights[dense:][numbers]])
+    train = moved(passed.train)
+    assert train is not None
+    training = replace(passed.training, point=Point(weights, point.intercept))
+    return replace(passed, training=training, train=train, holdout=moved(passed.holdout))

@@ -332,8 +332,7 @@ class Spec:
             (
                 say(
                     "one pass takes its steps on single rows or mini-batches, without a schedule, epochs, holdout-by, "
-                    "a query, columns of text, hashed levels, a cluster or a network; leave those out, or leave passes "
-                    "out and name a file"
+                    "a query, a cluster or a network; leave those out, or leave passes out and name a file"
                 ),
                 (self.passes == 1 or self.source == "-") and not self._suits_one_pass(),
             ),
@@ -344,7 +343,7 @@ class Spec:
 
     def _suits_one_pass(self) -> bool:
         plain = (self.epochs, self.holdout_by, self.sql, self.warmup) == ("auto", None, None, 0)
-        plain = plain and not self.text and isinstance(self.hash_bits, str) and self.cluster is None
+        plain = plain and self.cluster is None
         steps = self.method in ("auto", "mini-batch", "stochastic") and self.schedule in ("auto", "constant")
         return plain and steps and self.model in ("auto", "linear")
 

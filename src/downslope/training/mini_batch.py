@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.curvature import Moments
 from downslope.choices.learning_rate import candidate_rates
-from downslope.choices.sparse_steps import choose_sparse_rate, sparse_batch_size
+from downslope.choices.sparse_steps import check_sparse_rule, choose_sparse_rate, sparse_batch_size
 from downslope.choices.start import constant_start
 from downslope.choices.window import check_batch, choose_window
 from downslope.data.blocks import Examples, Source
 from downslope.engines import linear as engine
 from downslope.engines.racing import EXPLODED, Lanes, standardised
-from downslope.errors import OptionError
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec
 from downslope.records.spec import RULES
@@ -99,12 +98,7 @@ def _rule(examples: Source, spec: Spec) -> str:
     """Return the rule of the steps; raises OptionError for one that would move weights that a sparse row has not."""
     if not examples.sparse:
         return "plain" if spec.rule == "auto" else spec.rule
-    if spec.rule not in ("auto", "adagrad") or spec.average is True:
-        message = say(
-            "steps on sparse columns go by adagrad, normalised by what each column has shown, and without an average; "
-            "leave rule and average out, or use the method scaled"
-        )
-        raise OptionError(message)
+    check_sparse_rule(spec)
     return "adagrad"
 
 

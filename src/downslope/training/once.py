@@ -19,23 +19,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from downslope.certificate import start_objective
-from downslope.choices.batch_size import choose_batch_size
-from downslope.choices.learning_rate import LANES, SPREAD
 from downslope.data.batches import order_within
 from downslope.data.blocks import Examples
 from downslope.data.large.once import KEPT_ROWS, Kept
 from downslope.data.large.windows import Window
 from downslope.engines import linear as engine
-from downslope.engines.racing import EXPLODED, Lanes
 from downslope.models.linear import Objective, Point
 from downslope.records import Choice, Curvature, GapKind, Spec, StepRecord, Verdict
 from downslope.records.figures import figure, plural
 from downslope.records.spec import RULES
-from downslope.steps import ADAGRAD, rule_number
 from downslope.training.checkpoint import Checkpoint, Keeper, point_arrays, point_of
-from downslope.training.course import lane_arrays, lanes_of
 from downslope.training.logbook import Training
 from downslope.training.loop import pose
+from downslope.training.once_steps import Raced, Sparse
 from downslope.types import JsonValue, Vector
 from downslope.words import NOTHING, Sentence, say
 
@@ -66,7 +62,6 @@ class Passed:
 class _Progress:
     """How far a pass has come, all of it in its checkpoints."""
 
-    lanes: Lanes
     best: Point
     rate: float
     chunks: int = 0
@@ -112,33 +107,19 @@ class _Pass:
         if known is not spec:
             reason = say("one pass steps on each row but once, which no penalty need keep from being learned by heart")
             self.choices.append(Choice("l2", 0.0, reason))
-        self.rule = rule_number("adagrad" if spec.rule == "auto" else spec.rule)
-        self.batch = self._batch(head)
         self.start = start_objective(head, self.objective)
         self.mean_weight = head.weight_sum / head.rows
         self.kept = kept
-        rates = _rates(spec)
-        zero = Point.zeros(head.features, outputs)
-        lanes = Lanes.start(
-            head, self.objective, rates, self.rule, spec.momentum, None, EXPLODED * max(self.start, 1e-300), zero
+        self.steps = (Raced if head.blocks[0].sparse is None else Sparse)(
+            head, self.objective, spec, keeper, self.start
         )
-        self.at = _Progress(lanes, zero, float(rates[0]))
+        self.choices += self.steps.choices
+        self.highest = float(self.steps.rates[0])
+        self.at = _Progress(self.steps.start, self.highest)
         self.skip = 0
         begin = keeper.taken_up(KIND)
         if begin is not None:
             self._restore(begin)
-
-    def _batch(self, head: Examples) -> int:
-        spec = self.spec
-        if spec.method == "stochastic":
-            return 1
-        if not isinstance(spec.batch_size, str):
-            return int(spec.batch_size)
-        choice = self.keeper.choose(
-            "batch_size", lambda: choose_batch_size(head, self.objective, self.rule, spec.momentum, spec.seed)
-        )
-        self.choices.append(choice)
-        return int(choice.value)
 
     def run(self) -> Passed:
         """Go through the chunks until there are no more, or no reason to go on."""
@@ -173,15 +154,15 @@ class _Pass:
         at = self.at
         if train is not None:
             losses = self._step(train)
-            lane = int(np.argmin(np.where(at.lanes.alive, losses, np.inf)))
+            lane = int(np.argmin(np.where(self.steps.alive, losses, np.inf)))
             at.loss += float(losses[lane]) * train.rows
             at.since += train.rows
             at.rows += train.rows
-            if not at.lanes.alive.any():
+            if not self.steps.alive.any():
                 message = say(
                     "diverged within the first {rows} at every rate from {rate} down",
                     rows=plural(at.rows, "row"),
-                    rate=figure(float(_rates(self.spec)[0])),
+                    rate=figure(self.highest),
                 )
                 return Verdict.DIVERGED, message
             self._lead(losses, lane)
@@ -205,44 +186,35 @@ class _Pass:
         at = self.at
         window = Window(
             train.blocks, train.levels, train.target, train.weights, train.center, train.scale, True,
-            mean_weight=self.mean_weight,
+            sparse=train.sparse, mean_weight=self.mean_weight,
         )  # fmt: skip
-        rows = order_within(train.rows, self.spec.seed, 0, at.chunks)
-        batches = -(-train.rows // self.batch)
-        share = np.ones(batches)
-        if self.rule < ADAGRAD:
-            seen = at.rows + self.batch * np.arange(batches)
-            share = 1.0 / np.sqrt(1.0 + seen / (self.batch * (train.features + 1)))
-        losses = at.lanes.epoch(window, self.objective, rows, self.batch, share, 0)
-        at.updates += batches
+        losses = self.steps.advance(window, order_within(train.rows, self.spec.seed, 0, at.chunks), at.rows)
+        at.updates += -(-train.rows // self.steps.batch)
         return losses
 
     def _lead(self, losses: Vector, lane: int) -> None:
         """Note the best lane, and drop the worse half when its time has come."""
-        at = self.at
-        for rate, value, alive in zip(at.lanes.rates.tolist(), losses.tolist(), at.lanes.alive, strict=True):
+        at, steps = self.at, self.steps
+        for rate, value, alive in zip(steps.rates.tolist(), losses.tolist(), steps.alive, strict=True):
             at.evidence[rate] = {"learning_rate": rate, "loss": value if alive else None, "rows": at.rows}
-        at.rate = float(at.lanes.rates[lane])
-        if at.chunks + 1 in HALVED and at.lanes.rates.size > 1:
-            ranked = np.argsort(np.where(at.lanes.alive, losses, np.inf), kind="stable")
-            at.lanes = at.lanes.keep(np.sort(ranked[: max(1, at.lanes.rates.size // 2)]))
-            if at.lanes.rates.size == 1 and self.spec.average is True:
-                at.lanes.averaged = 0
+        at.rate = float(steps.rates[lane])
+        if at.chunks + 1 in HALVED and steps.rates.size > 1:
+            steps.halve(losses)
 
     @property
     def point(self) -> Point:
-        """Where the best lane stands."""
-        lane = int(np.flatnonzero(self.at.lanes.rates == self.at.rate)[0])
-        return self.at.lanes.point(lane, average=True)
+        """Where the steps at the best rate stand."""
+        return self.steps.point(self.at.rate)
 
     def _look(self) -> None:
         """Record where the pass stands, and whether the loss on rows kept aside has fallen since the best look."""
         at, point = self.at, self.point
-        judged = self.kept[1].examples() or self.kept[0].examples()
+        judged = _of_width(self.kept[1].examples() or self.kept[0].examples(), point)
         assert judged is not None
+        at.best = widened(at.best, point)
         now, best = (engine.evaluate(judged, self.objective, each).objective for each in (point, at.best))
         fell = best - now > self.spec.tolerance * max(self.start - now, 0.0)
-        at.waited = 0 if fell or at.lanes.rates.size > 1 else at.waited + 1
+        at.waited = 0 if fell or self.steps.rates.size > 1 else at.waited + 1
         if fell:
             at.best = point
         held = self.kept[1].met > 0
@@ -266,17 +238,19 @@ class _Pass:
     def to_checkpoint(self) -> Checkpoint:
         """Return the whole state, between two chunks; the rows kept come again when the pass is taken up."""
         at = self.at
-        values: dict[str, JsonValue] = {
-            "averaged": at.lanes.averaged, "rate": at.rate, "chunks": at.chunks, "looked": at.looked, "rows": at.rows,
+        arrays, remembered = self.steps.to_checkpoint()
+        values: dict[str, JsonValue] = remembered | {
+            "rate": at.rate, "chunks": at.chunks, "looked": at.looked, "rows": at.rows,
             "waited": at.waited, "since": at.since, "loss": at.loss, "evidence": list(at.evidence.values()),
             "log": {"seconds": self._seconds(), "updates": at.updates, "passes": 0.0},
         }  # fmt: skip
-        return Checkpoint(KIND, lane_arrays(at.lanes) | point_arrays("best", at.best), values, tuple(at.steps))
+        return Checkpoint(KIND, arrays | point_arrays("best", at.best), values, tuple(at.steps))
 
     def _restore(self, begin: Checkpoint) -> None:
         values = begin.values
+        self.steps.restore(self.keeper, begin)
         self.at = _Progress(
-            lanes_of(self.at.lanes, self.keeper, values["averaged"]), point_of("best", begin.arrays), values["rate"],
+            point_of("best", begin.arrays), values["rate"],
             values["chunks"], values["looked"], values["rows"], values["log"]["updates"], values["waited"],
             values["since"], values["loss"], list(begin.steps),
             {each["learning_rate"]: each for each in values["evidence"]},
@@ -285,16 +259,18 @@ class _Pass:
 
     def _conclude(self, verdict: Verdict, message: Sentence) -> Passed:
         at = self.at
-        train, held = self.kept[0].examples(), self.kept[1].examples()
+        point = self.point
+        train, held = (_of_width(each.examples(), point) for each in self.kept)
         assert train is not None
-        point = at.best if verdict in (Verdict.DIVERGED, Verdict.CONVERGED) else self.point
-        if isinstance(self.spec.learning_rate, str):
+        if verdict in (Verdict.DIVERGED, Verdict.CONVERGED):
+            point = widened(at.best, point)
+        if isinstance(self.spec.learning_rate, str) and isinstance(self.steps, Raced):
             self.choices.append(self._choice())
         seen = engine.evaluate(train, self.objective, point)
         settled: dict[str, JsonValue] = {
-            "loss": self.objective.loss.name, "method": "mini-batch" if self.batch > 1 else "stochastic",
-            "l2": self.objective.l2, "rule": RULES[self.rule], "learning_rate": at.rate, "batch_size": self.batch,
-            "schedule": "constant", "average": self.spec.average is True, "passes": 1,
+            "loss": self.objective.loss.name, "method": "mini-batch" if self.steps.batch > 1 else "stochastic",
+            "l2": self.objective.l2, "rule": RULES[self.steps.rule], "learning_rate": at.rate,
+            "batch_size": self.steps.batch, "schedule": "constant", "average": self.spec.average is True, "passes": 1,
         }  # fmt: skip
         if self.objective.loss.name == "huber":
             settled["huber_delta"] = self.objective.loss.high
@@ -318,8 +294,14 @@ class _Pass:
         return Choice("learning_rate", at.rate, reason, candidates)
 
 
-def _rates(spec: Spec) -> Vector:
-    """Return the rates to race, highest first: a standard unit, and factors of two below."""
-    if not isinstance(spec.learning_rate, str):
-        return np.array([float(spec.learning_rate)])
-    return 1.0 / SPREAD ** np.arange(LANES, dtype=np.float64)
+def _of_width(examples: Examples | None, point: Point) -> Examples | None:
+    """Return examples with as many sparse columns as a point has weights for: more may have come up since."""
+    if examples is None or examples.blocks[0].sparse is None:
+        return examples
+    return replace(examples, sparse=point.weights.shape[0] - examples.numbers - examples.levels)
+
+
+def widened(point: Point, like: Point) -> Point:
+    """Return a point with zeros for the columns that came up since."""
+    more = like.weights.shape[0] - point.weights.shape[0]
+    return point if not more else Point(np.pad(point.weights, ((0, more), (0, 0))), point.intercept)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.data.arrow import arrow, compute
+from downslope.data.blocks import SparseRows
 from downslope.data.encodings import LeftOut
 from downslope.data.fit_plan import Fitted
 from downslope.data.fit_sparse import NO_GRAM
@@ -34,6 +35,8 @@ from downslope.words import say
 COLUMN_BYTES = 400
 """Bytes of memory that training takes for a sparse column and an output, most for the steps that are remembered."""
 COUNT_BYTES = 4
+UNKNOWN_BITS = 22
+"""Bits of the hash where nobody can say how much will come: the table of the columns takes 16 MB."""
 UNPACKED = 4
 """A text has at most about so many times the bytes of the file that holds it."""
 
@@ -48,7 +51,7 @@ def bits_to_stream(spec: Spec, kind: Kind, size: int, memory: int) -> int:
     if not isinstance(spec.hash_bits, str):
         check_bits(int(spec.hash_bits), memory)
         return int(spec.hash_bits)
-    return min(bits_of(UNPACKED * size, kind) if size else MOST_BITS, most_bits(memory))
+    return min(bits_of(UNPACKED * size, kind) if size else UNKNOWN_BITS, most_bits(memory))
 
 
 def chooses_bits(kind: str, spec: Spec) -> bool:
@@ -86,6 +89,11 @@ class Met:
     def add(self, buckets: Codes, times: NDArray[Any] | None = None) -> None:
         """Count some buckets of training rows, each once or as often as given."""
         np.add.at(self.counts, buckets, np.int32(1) if times is None else times.astype(np.int32))
+
+    def note(self, counted: SparseRows, out: Held | None) -> None:
+        """Take in some rows by bucket, of which ``out`` do not train."""
+        self.entries += counted.entries
+        self.add(counted.places if out is None else counted.take(np.flatnonzero(~out)).places)
 
     def join(self, later: Met) -> None:
         """Take in what the rows that follow have met."""
@@ -173,14 +181,15 @@ class TextSketch:
     def update(self, column: Any, name: str, out: Held | None, first: int) -> None:
         """Take in some rows, of which ``out`` do not train."""
         del name
+        text = text_of(column)
+        for kind, met in zip(self.kinds, self.met, strict=True):
+            met.note(count_text(text, kind, met.bits), out)
+        self.note(column, out, first)
+
+    def note(self, column: Any, out: Held | None, first: int) -> None:
+        """Take in some rows, but for what their n-grams have met."""
         self.nulls += int(column.null_count)
         self.train += len(column) if out is None else int(len(column) - out.sum())
-        text = text_of(column)
-        chosen = None if out is None else np.flatnonzero(~out)
-        for kind, met in zip(self.kinds, self.met, strict=True):
-            counted = count_text(text, kind, met.bits)
-            met.entries += counted.entries
-            met.add(counted.places if chosen is None else counted.take(chosen).places)
         self.sample.add(column, first)
 
     def join(self, later: TextSketch) -> None:

@@ -30,6 +30,7 @@ from downslope.data.large.scan import ColumnSketch, Scan
 from downslope.data.large.sketches import LevelSketch, NumberSketch
 from downslope.data.plan import Plan
 from downslope.data.target import check_classes, check_varies
+from downslope.data.text.buckets import Buckets
 from downslope.data.text.features import HashedCategory
 from downslope.errors import OptionError, TargetError
 from downslope.records.files import record_from_json, record_to_json
@@ -82,16 +83,29 @@ class Planned:
         )  # fmt: skip
 
 
-def planned_of(
-    scan: Scan, spec: Spec, files: Files, file_rows: Sequence[int], bad_files: Sequence[str]
-) -> Planned:  # fmt: skip
-    """Return the plan that the scan of some files leads to; raises ColumnError, TargetError or OptionError."""
-    classes, values, loss, kind = _target_of(scan, spec)
-    names, looked = list(scan.columns), [fit_sketch(column, name, spec) for name, column in scan.columns.items()]
-    bad = 0
+def fitted_of(scan: Scan, spec: Spec, *, more_to_come: bool = False) -> list[Fitted]:
+    """Return how each column of a scan becomes features; the features that rows name themselves come last.
+
+    more_to_come: whether other rows follow, whose levels are to be hashed too.
+    """
+    looked = [fit_sketch(column, name, spec, more_to_come=more_to_come) for name, column in scan.columns.items()]
     if scan.entries is not None:
-        names, looked, bad = [*names, ENTRIES], [*looked, scan.entries.fitted(spec)], scan.entries.bad
-    fitted = keep_labels_if_alone(looked)
+        looked.append(scan.entries.fitted(spec))
+    return keep_labels_if_alone(looked)
+
+
+def planned_of(
+    scan: Scan, spec: Spec, files: Files, file_rows: Sequence[int], bad_files: Sequence[str],
+    fitted: Sequence[Fitted] | None = None,
+) -> Planned:  # fmt: skip
+    """Return the plan that the scan of some files leads to; raises ColumnError, TargetError or OptionError.
+
+    fitted: what ``fitted_of`` gave, if it is known already.
+    """
+    classes, values, loss, kind = _target_of(scan, spec)
+    fitted = fitted_of(scan, spec) if fitted is None else fitted
+    names = [*scan.columns, *([] if scan.entries is None else [ENTRIES])]
+    bad = 0 if scan.entries is None else scan.entries.bad
     plan = to_plan(fitted, spec, files.source, precision_of(scan.rows, fitted, spec))
     width = "uint8" if len(classes) <= 1 << 8 else "uint16"
     target_type = width if classes else ("float32" if scan.target.single else "float64")
@@ -149,21 +163,24 @@ def _target_of(scan: Scan, spec: Spec) -> tuple[tuple[str, ...], tuple[Any, ...]
     return names, values, loss, "boolean" if target.kind == "boolean" else "category"
 
 
-def fit_sketch(column: ColumnSketch | TextSketch, name: str, spec: Spec) -> Fitted:
-    """Return how a column becomes features, from its sketch; see ``features.prepare``."""
+def fit_sketch(
+    column: ColumnSketch | TextSketch, name: str, spec: Spec, *, more_to_come: bool = False
+) -> Fitted:  # fmt: skip
+    """Return how a column becomes features, from its sketch; see ``features.prepare``, and ``fitted_of``."""
     if isinstance(column, TextSketch):
         return column.fitted(name)
-    return _hash_rarer(column, _fit_dense(column, name, standardize=spec.standardize))
+    return _hash_rarer(column, _fit_dense(column, name, standardize=spec.standardize), more_to_come=more_to_come)
 
 
-def _hash_rarer(column: ColumnSketch, fitted: Fitted) -> Fitted:
+def _hash_rarer(column: ColumnSketch, fitted: Fitted, *, more_to_come: bool) -> Fitted:
     """Return a category with its rarer levels hashed, where there are such; see ``fit_sparse.hash_rarer``."""
     levels = column.parts.get("")
     if column.rare is None or not isinstance(levels, LevelSketch) or len(fitted.categories) != 1:
         return fitted
     (feature,) = fitted.categories
     if fitted.distinct <= len(feature.levels):
-        return fitted
+        none = HashedCategory(feature.column, column.rare.met.bits, Buckets.none(), feature.levels, 0.0)
+        return replace(fitted, sparse=(none,)) if more_to_come else fitted
     known, bits = feature.levels, column.rare.met.bits
     buckets, rows = column.rare.beyond(known, [levels.counts[level] for level in known])
     names = arrow().array(list(levels.counts), arrow().string())

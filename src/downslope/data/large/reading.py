@@ -37,6 +37,8 @@ LINES_SHARE, MOST_LINES = 48, 8 << 20
 """Lines of sparse rows are read by one of so many parts of the memory at once, and at most so many bytes."""
 MOST_LABELS = 4
 """Distinct labels that are looked at: more than two are numbers."""
+PIPE = "-"
+"""What standard input is called on the command line."""
 SMALLEST_DATABASE = 128 << 20
 """Bytes of memory that DuckDB is given at least."""
 
@@ -84,11 +86,15 @@ class Files:
     def _entries(self, path: Path) -> Iterator[Table]:
         """Yield the rows of a file of sparse rows; raises SourceError."""
         classes = kind_of(self.types[0]) == "category"
-        size = min(max(self.memory // LINES_SHARE, 1 << 16), MOST_LINES)
         packed = format_of(path)[1]
-        for labels, entries in line_batches(path, self.kind, packed, size, skip_bad=self.skip_bad_lines):
+        for labels, entries in line_batches(path, self.kind, packed, self.line_bytes, skip_bad=self.skip_bad_lines):
             if entries.rows.rows:
                 yield Table(label_table(labels, classes=classes), self.source, entries.rows.rows, entries)
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of lines of sparse rows to read at once."""
+        return min(max(self.memory // LINES_SHARE, 1 << 16), MOST_LINES)
 
     def _raw(self, path: Path) -> Iterator[Any]:
         if self.kind == "Parquet" and self.where is None:
@@ -131,8 +137,8 @@ class Files:
 
     @property
     def size(self) -> int:
-        """Bytes of the files."""
-        return sum(path.stat().st_size for path in self.paths)
+        """Bytes of the files; 0 of a pipe, which nobody can know."""
+        return sum(path.stat().st_size for path in self.paths if str(path) != PIPE)
 
 
 def complaint(kind: str, path: Path, error: Exception, *, where: bool = False) -> Sentence:

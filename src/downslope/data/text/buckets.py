@@ -15,6 +15,10 @@ from downslope.types import Codes
 MOST_DIRECT = 1 << 26
 """Buckets up to which a column is looked up in a table of all of them; above, by bisection of those met."""
 
+FIRST, COUNT, MIXED, LARGEST = range(4)
+"""What is told of a column: the id met first, how many entries, 1 where other ids came, the largest size."""
+TOLD = 4
+
 Part = TypeVar("Part")
 
 
@@ -29,6 +33,11 @@ class Buckets:
     ids: Codes
     letters: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     ends: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def none(cls) -> Buckets:
+        """Return no bucket."""
+        return cls(np.empty(0, np.int32))
 
     @classmethod
     def met(cls, ids: Codes) -> tuple[Buckets, NDArray[np.int64]]:

@@ -9,7 +9,7 @@ weight then has the sign of what its word says, and a count has a logarithm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from downslope.data.text.buckets import Buckets
 from downslope.machine import threads
 from downslope.records import figures
 from downslope.records.grams import Kind
-from downslope.types import JsonValue, Offsets, Vector
+from downslope.types import Codes, JsonValue, Offsets, Vector
 from downslope.words import Sentence, say
 
 FEWEST_BITS, MOST_BITS = 10, 24
@@ -106,19 +106,7 @@ class TextFeature:
 
     def weigh(self, counted: SparseRows, dtype: np.dtype[Any]) -> SparseRows:
         """Return counts by bucket as the rows of the model."""
-        from downslope.data.text.grams import weigh_rows
-
-        columns_of = self.buckets.finder()
-
-        def part(first: int, last: int) -> SparseRows:
-            rows = counted.between(first, last)
-            columns = columns_of(rows.places[rows.starts[0] : rows.starts[-1]])
-            starts = np.zeros(last - first + 1, np.int64)
-            places, values = np.empty(rows.entries, np.int32), np.empty(rows.entries, dtype)
-            weigh_rows(rows.starts, columns, rows.values, self.rarity, starts, places, values)
-            return SparseRows(starts, places[: starts[-1]], values[: starts[-1]])
-
-        return SparseRows.joined(in_parts(counted.rows, part, 4 * threads() if counted.entries > 1 << 18 else 1))
+        return tf_idf(counted, self.buckets.finder(), self.rarity, dtype)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return all but the arrays as plain values."""
@@ -135,6 +123,23 @@ class TextFeature:
             values["column"], Kind.of(values["kind"]), values["bits"], Buckets.of(arrays), arrays["rarity"],
             values["shared"],
         )  # fmt: skip
+
+
+def tf_idf(
+    counted: SparseRows, columns_of: Callable[[Codes], Codes], rarity: Vector, dtype: np.dtype[Any]
+) -> SparseRows:  # fmt: skip
+    """Return counts by bucket as rows of length 1. columns_of: gives the columns of buckets; rarity: of each column."""
+    from downslope.data.text.grams import weigh_rows
+
+    def part(first: int, last: int) -> SparseRows:
+        rows = counted.between(first, last)
+        columns = columns_of(rows.places[rows.starts[0] : rows.starts[-1]])
+        starts = np.zeros(last - first + 1, np.int64)
+        places, values = np.empty(rows.entries, np.int32), np.empty(rows.entries, dtype)
+        weigh_rows(rows.starts, columns, rows.values, rarity, starts, places, values)
+        return SparseRows(starts, places[: starts[-1]], values[: starts[-1]])
+
+    return SparseRows.joined(in_parts(counted.rows, part, 4 * threads() if counted.entries > 1 << 18 else 1))
 
 
 def text_of(column: Any, *, lower: bool = True) -> Text:

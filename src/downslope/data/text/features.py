@@ -6,7 +6,7 @@ rows of the model's columns, which are the ids that training rows have met.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -68,7 +68,7 @@ class HashedCategory:
 
     def weigh(self, counted: SparseRows, dtype: np.dtype[Any]) -> SparseRows:
         """Return buckets as the rows of the model."""
-        return _merged(counted, self.buckets, counted.places, self.scale, dtype)
+        return merged(counted, self.buckets.finder(), counted.places, self.scale, dtype)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return all but the arrays as plain values."""
@@ -123,7 +123,7 @@ class FileFeature:
 
     def weigh(self, counted: SparseRows, dtype: np.dtype[Any]) -> SparseRows:
         """Return entries as the rows of the model."""
-        return _merged(counted, self.buckets, masked(counted.places, self.bits), self.scale, dtype)
+        return merged(counted, self.buckets.finder(), masked(counted.places, self.bits), self.scale, dtype)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return all but the arrays as plain values."""
@@ -168,10 +168,16 @@ def bucket_rows(levels: Levels, known: Sequence[str], bits: int) -> SparseRows:
     return SparseRows(starts, places, ones)
 
 
-def _merged(counted: SparseRows, buckets: Buckets, ids: Codes, scale: Vector, dtype: np.dtype[Any]) -> SparseRows:
+def merged(
+    counted: SparseRows, columns_of: Callable[[Codes], Codes], ids: Codes, scale: Vector, dtype: np.dtype[Any]
+) -> SparseRows:  # fmt: skip
+    """Return entries by their ids as rows of columns, those of one column added up.
+
+    columns_of: gives the columns of ids, -1 for those that have none. scale: what each column is divided by.
+    """
     from downslope.data.text.rows import merge_rows
 
-    columns_of, share = buckets.finder(), 1.0 / scale
+    share = 1.0 / scale
 
     def part(first: int, last: int) -> SparseRows:
         rows = counted.between(first, last)

@@ -71,7 +71,7 @@ def read_lines(paths: Sequence[Path], format: str, packing: Sequence[str | None]
     packing: the compression of each file. skip_bad: leave malformed lines out and count them.
     """
     found = [
-        _read(path, content, format, skip_bad=skip_bad)
+        _read(str(path), content, format, skip_bad=skip_bad)
         for path, packed in zip(paths, packing, strict=True)
         for content in [_content(path, packed)]
     ]
@@ -91,12 +91,12 @@ class _Read:
     bad: int
 
 
-def _read(path: Path, content: Bytes, format: str, *, skip_bad: bool, before: int = 0) -> _Read:
+def _read(name: str, content: Bytes, format: str, *, skip_bad: bool, before: int = 0) -> _Read:
     """Read whole lines, before which so many others stand in their file; raises SourceError."""
     found = _parts(content, format)
     wrong = [each for part in found for each in part.bad]
     if wrong and not skip_bad:
-        raise SourceError(_complaint(path, content, *wrong[0], before))
+        raise SourceError(_complaint(name, content, *wrong[0], before))
     return _Read(content, found, len(wrong))
 
 
@@ -119,28 +119,35 @@ def line_batches(
     path: Path, format: str, packed: str | None, size: int, *, skip_bad: bool
 ) -> Iterator[tuple[Vector, FileEntries]]:  # fmt: skip
     """Yield the labels and entries of a file, about ``size`` bytes of whole lines at once; raises SourceError."""
+    try:
+        with _opened(path, packed) as stream:
+            yield from batches_of(stream, str(path), format, size, skip_bad=skip_bad)
+    except (OSError, EOFError, zlib.error):
+        raise SourceError(_unreadable(path)) from None
+
+
+def batches_of(
+    stream: Any, name: str, format: str, size: int, *, skip_bad: bool
+) -> Iterator[tuple[Vector, FileEntries]]:  # fmt: skip
+    """Yield the labels and entries of lines as they come, about ``size`` bytes at once; raises SourceError."""
     from downslope.data.text import parsing
 
     before = 0
-    for content in _contents(path, packed, size):
-        yield _together([_read(path, content, format, skip_bad=skip_bad, before=before)], format)
+    for content in _contents(stream, size):
+        yield _together([_read(name, content, format, skip_bad=skip_bad, before=before)], format)
         before += int(parsing.count_lines(content, 0, content.shape[0]))
 
 
-def _contents(path: Path, packed: str | None, size: int) -> Iterator[Bytes]:
-    """Yield the bytes of a file, whole lines with a newline at the end."""
+def _contents(stream: Any, size: int) -> Iterator[Bytes]:
+    """Yield the bytes of a stream, whole lines with a newline at the end."""
     left = b""
-    try:
-        with _opened(path, packed) as stream:
-            while part := stream.read(size):
-                cut = part.rfind(b"\n") + 1
-                if not cut:
-                    left += part
-                    continue
-                yield np.frombuffer(bytearray(left + part[:cut]), np.uint8)
-                left = part[cut:]
-    except (OSError, EOFError, zlib.error):
-        raise SourceError(_unreadable(path)) from None
+    while part := stream.read(size):
+        cut = part.rfind(b"\n") + 1
+        if not cut:
+            left += part
+            continue
+        yield np.frombuffer(bytearray(left + part[:cut]), np.uint8)
+        left = part[cut:]
     if left:
         yield np.frombuffer(bytearray(left + b"\n"), np.uint8)
 
@@ -221,14 +228,14 @@ def _after_newline(content: Bytes, place: int) -> int:
     return place if place == 0 else int(parsing.line_end(content, place - 1)) + 1
 
 
-def _complaint(path: Path, content: Bytes, begin: int, wrong: int, before: int) -> Sentence:
+def _complaint(name: str, content: Bytes, begin: int, wrong: int, before: int) -> Sentence:
     from downslope.data.text import parsing
 
     line = before + int(parsing.count_lines(content, 0, begin))
     text = content[begin : int(parsing.line_end(content, begin))].tobytes().decode("utf-8", "replace").strip()
     return say(
         "{path}, line {line}: {wrong}: {text}; mend it, or leave such lines out with --skip-bad-lines",
-        path=str(path),
+        path=name,
         line=line + 1,
         wrong=_reason(wrong),
         text=repr(text if len(text) <= SHOWN else text[:SHOWN] + "..."),
