@@ -56,6 +56,11 @@ def unit_of_score(examples: Examples, objective: Objective) -> float:
     return float(examples.target.std()) or 1.0
 
 
+def sparse_rates(examples: Examples, objective: Objective) -> list[float]:
+    """Return the rates to race, highest first."""
+    return [unit_of_score(examples, objective) * rate for rate in RATES]
+
+
 def choose_sparse_rate(source: Source, objective: Objective, batch: int, seed: int) -> Choice:
     """Return the rate with the lowest mean loss over one pass of the first examples in the order of ``seed``.
 
@@ -65,7 +70,7 @@ def choose_sparse_rate(source: Source, objective: Objective, batch: int, seed: i
     drawn = order(examples.rows, seed, 0)[:FIRST]
     start = constant_start(examples, objective)
     updates = np.ones(-(-drawn.size // batch))
-    rates = [unit_of_score(examples, objective) * rate for rate in RATES]
+    rates = sparse_rates(examples, objective)
 
     def mean_loss(rate: float) -> float:
         training = SparseTraining.start(examples, objective, start, math.inf)

@@ -264,7 +264,7 @@ class _Pass:
         assert train is not None
         if verdict in (Verdict.DIVERGED, Verdict.CONVERGED):
             point = widened(at.best, point)
-        if isinstance(self.spec.learning_rate, str) and isinstance(self.steps, Raced):
+        if isinstance(self.spec.learning_rate, str):
             self.choices.append(self._choice())
         seen = engine.evaluate(train, self.objective, point)
         settled: dict[str, JsonValue] = {

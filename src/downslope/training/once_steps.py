@@ -1,20 +1,21 @@
-"""The steps of one pass: rates raced in lanes on dense rows, one training at a rate chosen before on sparse ones."""
+"""The steps of one pass, at several rates side by side: in lanes on dense rows, each by a training on sparse ones."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.choices.batch_size import choose_batch_size
 from downslope.choices.learning_rate import LANES, SPREAD
-from downslope.choices.sparse_steps import check_sparse_rule, choose_sparse_rate, sparse_batch_size
+from downslope.choices.sparse_steps import check_sparse_rule, sparse_batch_size, sparse_rates
 from downslope.choices.start import constant_start
 from downslope.data.blocks import Examples
 from downslope.data.large.windows import Window
+from downslope.data.parallel import in_parallel
 from downslope.engines.racing import EXPLODED, Lanes
 from downslope.engines.sparse_training import SparseTraining
 from downslope.models.linear import Objective, Point
@@ -144,66 +145,88 @@ class Raced(Steps):
 
 
 class Sparse(Steps):
-    """One training on rows without their zeros, whose columns become more."""
+    """Rates side by side on rows without their zeros, whose columns become more."""
 
     def __init__(self, head: Examples, objective: Objective, spec: Spec, keeper: Keeper, start: float) -> None:
         """Choose what is left to choice by the first rows; start: F at zero. Raises OptionError."""
+        del keeper
         check_sparse_rule(spec)
         self.choices, self.rule = [], ADAGRAD
         self.batch = 1
         if spec.method != "stochastic":
             if isinstance(spec.batch_size, str):
                 self.choices.append(sparse_batch_size(head))
-            self.batch = int(self.choices[0].value if self.choices else spec.batch_size)
-        if isinstance(spec.learning_rate, str):
-            chosen = keeper.choose(
-                "learning_rate", lambda: choose_sparse_rate(head, objective, self.batch, spec.seed)
-            )  # fmt: skip
-            self.choices.append(chosen)
-        rate = spec.learning_rate if not isinstance(spec.learning_rate, str) else self.choices[-1].value
-        self.rate, self.well = float(rate), True
+            self.batch = int(self.choices[0].value if self.choices else cast("int", spec.batch_size))
+        given = [spec.learning_rate] if not isinstance(spec.learning_rate, str) else sparse_rates(head, objective)
+        self.racing: dict[float, bool] = {float(rate): True for rate in given}
         self.start = constant_start(head, objective)
-        self.training = SparseTraining.start(head, objective, self.start, EXPLODED * max(start, 1e-300))
+        limit = EXPLODED * max(start, 1e-300)
+        self.trainings: dict[float, SparseTraining] = {
+            rate: SparseTraining.start(head, objective, self.start, limit) for rate in self.racing
+        }  # fmt: skip
 
     @property
     def rates(self) -> Vector:
-        """The only one."""
-        return np.array([self.rate])
+        """Those still in the race."""
+        return np.array(list(self.racing))
 
     @property
     def alive(self) -> NDArray[np.bool_]:
-        """Whether it has a finite loss, (1,)."""
-        return np.array([self.well])
+        """Whether each has a finite loss."""
+        return np.array(list(self.racing.values()))
 
     def advance(self, window: Window, order: Indices, seen: int) -> Vector:
         """See ``Steps``."""
         del seen
         batches = -(-window.rows // self.batch)
-        self.training.widen(window.features)
-        rates = np.full(batches, self.rate)
-        done, total = self.training.advance(window, order, 0, window.rows, self.batch, rates)
-        self.well = done == batches and math.isfinite(total)
-        return np.array([total / window.rows if self.well else np.inf])
+
+        def step(rate: float) -> float:
+            if not self.racing[rate]:
+                return math.inf
+            training = self.trainings[rate]
+            training.widen(window.features)
+            done, total = training.advance(window, order, 0, window.rows, self.batch, np.full(batches, rate))
+            self.racing[rate] = done == batches and math.isfinite(total)
+            return total / window.rows if self.racing[rate] else math.inf
+
+        return np.array(in_parallel(step, self.racing))
 
     def halve(self, losses: Vector) -> None:
-        """Keep the only rate."""
+        """See ``Steps``."""
+        rates = list(self.racing)
+        ranked = np.argsort(losses, kind="stable")[: max(1, len(rates) // 2)]
+        kept: list[float] = [rates[place] for place in np.sort(ranked)]
+        self.racing = {rate: self.racing[rate] for rate in kept}
+        self.trainings = {rate: self.trainings[rate] for rate in kept}
 
     def point(self, rate: float) -> Point:
         """See ``Steps``."""
-        del rate
-        return self.training.point()
+        return self.trainings[rate].point()
 
     def to_checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, JsonValue]]:
         """See ``Steps``."""
-        return {"state": self.training.state, "seen": self.training.seen}, {}
+        arrays = {
+            f"{name}.{place}": getattr(training, name)
+            for place, training in enumerate(self.trainings.values())
+            for name in ("state", "seen")
+        }
+        return arrays | {"rates": self.rates, "alive": self.alive}, {}
 
     def restore(self, keeper: Keeper, begin: Checkpoint) -> None:
         """See ``Steps``: the rows that came before the checkpoint come again, and with them its columns."""
-        arrays, mine = begin.arrays, self.training.state
-        state = arrays.get("state", np.empty((0, 0)))
-        if state.shape[1:] != mine.shape[1:] or state.dtype != mine.dtype or state.shape[0] < mine.shape[0]:
-            raise keeper.foreign(say("it holds the state of other columns"))
-        self.training.state, self.training.seen = state, keeper.fitting({"seen": self.training.seen})["seen"]
+        arrays = begin.arrays
+        rates: list[float] = arrays.get("rates", np.empty(0)).tolist()
+        if not rates or not set(rates) <= set(self.racing) or "alive" not in arrays:
+            raise keeper.foreign(say("it holds other learning rates"))
+        trainings = {rate: self.trainings[rate] for rate in rates}
+        for place, training in enumerate(trainings.values()):
+            state, mine = arrays.get(f"state.{place}", np.empty((0, 0))), training.state
+            if state.shape[1:] != mine.shape[1:] or state.dtype != mine.dtype or state.shape[0] < mine.shape[0]:
+                raise keeper.foreign(say("it holds the state of other columns"))
+            training.seen = keeper.fitting({f"seen.{place}": training.seen})[f"seen.{place}"]
+            training.state = state
+        self.trainings = trainings
+        self.racing = {rate: bool(well) for rate, well in zip(rates, arrays["alive"], strict=True)}
 
 
 def first_rates(spec: Spec) -> Vector:

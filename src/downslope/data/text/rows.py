@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downslope.compiling import kernel
+from downslope.compiling import inlined, kernel
 from downslope.data.text.buckets import COUNT, FIRST, LARGEST, MIXED
 from downslope.types import Codes, FloatArray, Indices, Matrix, Offsets, Vector
 
@@ -53,6 +53,16 @@ def take_rows(
             new_values[there + e] = values[first + e]
 
 
+@inlined
+def note(told: Matrix, column: int, id: int, size: float) -> None:
+    """Note of a column one more entry."""
+    told[column, COUNT] += 1
+    if told[column, FIRST] != id:
+        told[column, MIXED] = 1
+    if size > told[column, LARGEST]:
+        told[column, LARGEST] = size
+
+
 @kernel
 def number_entries(
     starts: Offsets, ids: Codes, values: FloatArray, train: NDArray[np.bool_], mask: int, table: Codes, buckets: Codes,
@@ -67,24 +77,22 @@ def number_entries(
     """
     before, base = size, starts[0]
     for row in range(starts.shape[0] - 1):
-        trains = train[row]
-        for e in range(starts[row] - base, starts[row + 1] - base):
+        first, last = starts[row] - base, starts[row + 1] - base
+        for e in range(first, last):
+            columns[e] = table[ids[e] & mask]
+        if not train[row]:
+            continue
+        for e in range(first, last):
             bucket = ids[e] & mask
-            column = table[bucket]
-            if trains:
-                if column < 0:
-                    column = size
-                    table[bucket] = column
-                    buckets[column], fresh[size - before] = bucket, e
-                    told[column, FIRST], told[column, COUNT] = ids[e], 0
-                    told[column, MIXED], told[column, LARGEST] = 0, 0
-                    size += 1
-                told[column, COUNT] += 1
-                if told[column, FIRST] != ids[e]:
-                    told[column, MIXED] = 1
-                if abs(values[e]) > told[column, LARGEST]:
-                    told[column, LARGEST] = abs(values[e])
-            columns[e] = column
+            if columns[e] < 0 and table[bucket] < 0:
+                table[bucket] = size
+                buckets[size], fresh[size - before] = bucket, e
+                told[size, FIRST], told[size, COUNT] = ids[e], 0
+                told[size, MIXED], told[size, LARGEST] = 0, 0
+                size += 1
+            if columns[e] < 0:
+                columns[e] = table[bucket]
+            note(told, columns[e], ids[e], abs(values[e]))
     return size
 
 

@@ -88,9 +88,8 @@ LARGE = {
         "passes 只能为 1，即每行到来时学习一次；需要更多遍请设置 epochs"
     ),
     "one pass takes its steps on single rows or mini-batches, without a schedule, epochs, holdout-by, a "
-    "query, columns of text, hashed levels, a cluster or a network; leave those out, or leave passes out and name a "
-    "file": (
-        "单遍训练按单行或小批次步进，不用学习率计划、epochs、holdout-by、查询、文本列、散列的类别、集群或神经网络；"
+    "query, a cluster or a network; leave those out, or leave passes out and name a file": (
+        "单遍训练按单行或小批次步进，不用学习率计划、epochs、holdout-by、查询、集群或神经网络；"
         "请去掉它们，或去掉 passes 并指定文件"
     ),
     "one pass steps on each row but once, which no penalty need keep from being learned by heart": (

@@ -38,9 +38,12 @@ TEXT = {
     "text and hashed columns are learned from on one machine; leave --cluster out": (
         "文本和散列的列只能在一台机器上学习；请去掉 --cluster"
     ),
-    "one pass is over tables, and {source} holds sparse rows; leave passes out": (
-        "单遍训练用于表格，而{source}是稀疏的行；请去掉 passes"
+    "{columns} sparse columns have been met, more than --memory has room for: it leaves {memory} for data; raise it, "
+    "or set fewer --hash-bits": (
+        "已遇到 {columns} 个稀疏列，超出 --memory 容纳的范围：留给数据的只有 {memory}；"
+        "请调高它，或把 --hash-bits 设小一些"
     ),
+    "it holds the state of other columns": "其中是别的列的状态",
     "--hash-bits {bits} takes {size} to count the buckets, and {memory} are there for data; set fewer, or raise "
     "--memory": "--hash-bits {bits} 需要 {size} 来统计桶，而可用于数据的只有 {memory}；请设小一些，或调高 --memory",
     '"{column}" is hashed into 2^{bits} buckets and no more, since {memory} are there for data; raise --memory, or set '
