@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from downslope.errors import DownslopeError, InputError
     from downslope.estimators import GradientDescentClassifier, GradientDescentRegressor
-    from downslope.fitting import basins, fit, loss_shape, loss_slice, minimize, predict, race, resume, sweep
+    from downslope.fitting import (
+        basins,
+        fit,
+        loss_shape,
+        loss_slice,
+        minimize,
+        predict,
+        predict_in_parts,
+        race,
+        resume,
+        sweep,
+    )
     from downslope.notebook import play_here, show
     from downslope.records import Finding, Run, Spec, Verdict
     from downslope.reporting import report
@@ -35,6 +46,7 @@ __all__ = [
     "minimize",
     "play_here",
     "predict",
+    "predict_in_parts",
     "race",
     "report",
     "resume",
@@ -58,6 +70,7 @@ _ROOMS = {
     "minimize": "fitting",
     "play_here": "notebook",
     "predict": "fitting",
+    "predict_in_parts": "fitting",
     "race": "fitting",
     "report": "reporting",
     "resume": "fitting",

@@ -14,7 +14,10 @@ from downslope.errors import OptionError
 def predict_command(
     run: RunName,
     source: Annotated[
-        str, typer.Argument(help="file, glob or folder to predict for", metavar="SOURCE", show_default=False)
+        str,
+        typer.Argument(
+            help="file, glob or folder to predict for; - is standard input", metavar="SOURCE", show_default=False
+        ),
     ] = "",
     sql: Annotated[
         str,
@@ -31,20 +34,29 @@ def predict_command(
             show_default=False,
         ),
     ] = "",
+    memory: Annotated[
+        str,
+        typer.Option(
+            help="the most that may be resident, such as 1GB; half of what is free where it is left out",
+            metavar="SIZE",
+            rich_help_panel=DATA,
+            show_default=False,
+        ),
+    ] = "",
     runs: Runs = "runs",
 ) -> None:
-    """Predict for each row of a table with the model of a saved run."""
+    """Predict for each row of a table with the model of a saved run, some rows at a time where memory holds no more."""
     if bool(source) == bool(sql):
         message = "predict needs rows to predict for: a file, glob or folder, or --sql QUERY, and one of them only"
         raise OptionError(message)
     from downslope.cli.tables import kind_of, write_file, write_stream
-    from downslope.fitting import predict
+    from downslope.fitting import predict_in_parts
     from downslope.store import load
 
     kind = kind_of(output) if output else "csv"
-    table = predict(load(run, runs), source or None, sql=sql or None)
+    parts = predict_in_parts(load(run, runs), source or None, sql=sql or None, memory=memory or None)
     if output:
-        write_file(table, output, kind)
-        print(f"{table.num_rows:,} rows written to {output}", file=sys.stderr)
+        rows = write_file(parts, output, kind)
+        print(f"{rows:,} rows written to {output}", file=sys.stderr)
     else:
-        write_stream(table, sys.stdout.buffer, kind)
+        write_stream(parts, sys.stdout.buffer, kind)

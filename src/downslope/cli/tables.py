@@ -1,4 +1,4 @@
-"""A table of predictions to a file or a stream, in the format that its name asks for."""
+"""Tables of predictions to a file or a stream, one after the other, in the format that its name asks for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 from downslope.errors import OptionError
 
@@ -25,61 +28,76 @@ def kind_of(path: str) -> str:
     return ending
 
 
-def write_file(table: Any, path: str, kind: str) -> None:
-    """Write a PyArrow table to a file that appears whole or not at all; raises OSError where the disk refuses."""
+def write_file(parts: Iterator[Any], path: str, kind: str) -> int:
+    """Write PyArrow tables of one schema to a file that appears whole or not at all; return its rows.
+
+    Raises OSError where the disk refuses.
+    """
     target = Path(path)
-    partial = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    unfinished = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
-        with partial.open("wb") as file:
-            write_stream(table, file, kind)
+        with unfinished.open("wb") as file:
+            rows = write_stream(parts, file, kind)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(target)
+        unfinished.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+    return rows
 
 
-def write_stream(table: Any, stream: IO[bytes], kind: str) -> None:
-    """Write a PyArrow table to an open stream of bytes."""
-    WRITERS[kind](table, stream)
+def write_stream(parts: Iterator[Any], stream: IO[bytes], kind: str) -> int:
+    """Write PyArrow tables of one schema, one at least, to an open stream of bytes; return the rows."""
+    first = next(parts)
+    rows = 0
+    with WRITERS[kind](stream, first.schema) as write:
+        for each in chain([first], parts):
+            write(each)
+            rows += each.num_rows
+    return rows
 
 
-def _csv(table: Any, stream: IO[bytes], delimiter: str = ",") -> None:
+Write: TypeAlias = "Callable[[Any], None]"
+
+
+@contextmanager
+def _csv(stream: IO[bytes], schema: Any, delimiter: str = ",") -> Generator[Write]:
     csv = import_module("pyarrow.csv")
-    csv.write_csv(table, stream, csv.WriteOptions(delimiter=delimiter, quoting_style="needed"))
+    options = csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
+    with csv.CSVWriter(stream, schema, write_options=options) as writer:
+        yield writer.write_table
 
 
-def _tsv(table: Any, stream: IO[bytes]) -> None:
-    _csv(table, stream, "\t")
+@contextmanager
+def _parquet(stream: IO[bytes], schema: Any) -> Generator[Write]:
+    with import_module("pyarrow.parquet").ParquetWriter(stream, schema) as writer:
+        yield writer.write_table
 
 
-def _parquet(table: Any, stream: IO[bytes]) -> None:
-    import_module("pyarrow.parquet").write_table(table, stream)
+@contextmanager
+def _arrow(stream: IO[bytes], schema: Any) -> Generator[Write]:
+    with import_module("pyarrow").ipc.new_file(stream, schema) as writer:
+        yield writer.write_table
 
 
-def _arrow(table: Any, stream: IO[bytes]) -> None:
-    with import_module("pyarrow").ipc.new_file(stream, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _lines(table: Any, stream: IO[bytes], between: bytes = b"\n") -> None:
+@contextmanager
+def _lines(
+    stream: IO[bytes], schema: Any, *, begin: bytes = b"", between: bytes = b"\n", end: bytes = b"\n"
+) -> Generator[Write]:
+    del schema
+    stream.write(begin)
     first = True
-    for batch in table.to_batches(max_chunksize=10_000):
-        for row in batch.to_pylist():
-            stream.write(b"" if first else between)
-            stream.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False).encode())
-            first = False
 
+    def write(table: Any) -> None:
+        nonlocal first
+        for batch in table.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                stream.write(b"" if first else between)
+                stream.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False).encode())
+                first = False
 
-def _ndjson(table: Any, stream: IO[bytes]) -> None:
-    _lines(table, stream)
-    stream.write(b"\n")
-
-
-def _json(table: Any, stream: IO[bytes]) -> None:
-    stream.write(b"[\n")
-    _lines(table, stream, b",\n")
-    stream.write(b"\n]\n")
+    yield write
+    stream.write(end)
 
 
 def _plain(value: Any) -> Any:
@@ -97,12 +115,12 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, datetime.timedelta | Decimal) else value
 
 
-WRITERS: dict[str, Callable[[Any, IO[bytes]], None]] = {
+WRITERS: dict[str, Callable[[IO[bytes], Any], AbstractContextManager[Write]]] = {
     "csv": _csv,
-    "tsv": _tsv,
+    "tsv": partial(_csv, delimiter="\t"),
     "parquet": _parquet,
     "arrow": _arrow,
     "feather": _arrow,
-    "json": _json,
-    "ndjson": _ndjson,
+    "json": partial(_lines, begin=b"[\n", between=b",\n", end=b"\n]\n"),
+    "ndjson": _lines,
 }

@@ -231,7 +231,8 @@ def _arrow_file(path: Path, only: str) -> Any:
     else:
         source = pyarrow.memory_map(str(path))
     if only == "Parquet":
-        return import_module("pyarrow.parquet").read_table(source)
+        # Not by read_table: its threads may hold a buffer of Python's while the interpreter ends, which aborts it.
+        return import_module("pyarrow.parquet").ParquetFile(source).read()
     try:
         return pyarrow.ipc.open_file(source).read_all()
     except pyarrow.ArrowInvalid:

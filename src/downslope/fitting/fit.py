@@ -1,4 +1,4 @@
-"""Fit and predict: read, plan, train, prove, explain, save."""
+"""Fit: read, plan, train, prove, explain, save."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from downslope.choices.start import constant_start
 from downslope.compiling import COMPILE_CLOCK
-from downslope.data.arrow import arrow
 from downslope.data.blocks import Examples, Source
 from downslope.data.images import is_images
 from downslope.data.large.layout import DamagedError
 from downslope.data.large.once import in_one_pass
-from downslope.data.sources import read
 from downslope.diagnosis import diagnose
 from downslope.engines.linear import NONE
 from downslope.engines.moments import column_sums, level_counts
 from downslope.engines.scaling import moments_about
-from downslope.errors import OptionError, RunError
+from downslope.errors import OptionError
 from downslope.fitting.cluster import ReadyCluster, on_cluster
 from downslope.fitting.images import ReadyImages, fit_images, make_ready_images, with_labels
 from downslope.fitting.keeping import keeping
@@ -33,10 +30,9 @@ from downslope.fitting.once import ReadyOnce, learn, make_ready_once
 from downslope.fitting.ready import Ready, Tell, environment, make_ready, spec_of
 from downslope.fitting.stream_scores import baseline_scores, scores_at
 from downslope.models.linear import LinearModel
-from downslope.models.network.model import NetworkModel
 from downslope.records import Coefficient, Run, Spec, StepRecord, Verdict
 from downslope.records.spec import NETWORK_RULES
-from downslope.store import Progress, load, save
+from downslope.store import Progress, save
 from downslope.training import Training, train
 from downslope.training.checkpoint import Keeper
 from downslope.training.loop import pose
@@ -235,53 +231,3 @@ def _deviation_sums(examples: Examples) -> tuple[Vector, Matrix, Matrix]:
         if block.sparse is not None:
             entry_sums += column_sums(block.sparse, NONE, examples.sparse)
     return counts, sums, entry_sums
-
-
-def predict(run: Run | str | Path, source: object, *, sql: str | None = None, runs: str | Path = "runs") -> Any:
-    """Return a PyArrow table: the rows of a source, and next to them the predictions of a run.
-
-    The rows of images are what stood beside them: the names of pictures, the other columns of a Parquet file.
-
-    Adds ``prediction`` and, for a probabilistic loss, ``probability CLASS`` for each class. Raises RunError
-    for a run that cannot be read, ColumnError for a table without the model's columns.
-    """
-    found = run if isinstance(run, Run) else load(run, runs)
-    model = found.model
-    if not isinstance(model, LinearModel | NetworkModel):
-        message = say('run "{run}" holds no model to predict with; fit again', run=found.run)
-        raise RunError(message)
-    result, scores = _scored(model, source, sql)
-    added: dict[str, Any] = {"prediction": _arrow_values(model.respond(scores))}
-    chances: Matrix | None = model.probabilities(scores)
-    if chances is not None:
-        added |= {f"probability {name}": _arrow_values(chances[:, k]) for k, name in enumerate(model.classes)}
-    if result is None:
-        return arrow().table(added)
-    for name, values in added.items():
-        result = result.append_column(_free_name(name, result.column_names), values)
-    return result
-
-
-def _scored(model: LinearModel | NetworkModel, source: object, sql: str | None) -> tuple[Any, Matrix]:
-    """Return the rows of a source as a PyArrow table, None where only images lie there, and their scores."""
-    if isinstance(model, NetworkModel) and model.pixels is not None:
-        if sql:
-            message = say("this model takes images, and a query gives none; name a file or a folder of them")
-            raise OptionError(message)
-        images = model.read(source)
-        return images.beside, model.scores(images)
-    table = read(None if sql else source, sql=sql)
-    return table.arrow, model.scores(table)
-
-
-def _arrow_values(values: NDArray[Any]) -> Any:
-    import pyarrow
-
-    array: Callable[[object], Any] = cast("Any", pyarrow).array
-    return array(values.tolist() if values.dtype == object else values)
-
-
-def _free_name(name: str, taken: list[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name

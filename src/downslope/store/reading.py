@@ -170,7 +170,10 @@ def _record(path: Path, content: bytes) -> Run:
 def steps_of(path: Path, files: dict[str, bytes]) -> tuple[StepRecord, ...]:
     """Return the recorded steps among the files of a run directory; raises RunError where they cannot be read."""
     try:
-        rows: list[dict[str, Any]] = parquet().read_table(arrow().BufferReader(files.get(STEPS, b""))).to_pylist()
+        # Not by read_table: its threads may hold the buffer while the interpreter ends, which aborts it.
+        rows: list[dict[str, Any]] = (
+            parquet().ParquetFile(arrow().BufferReader(files.get(STEPS, b""))).read().to_pylist()
+        )
         kinds = [GapKind(row.pop("gap_kind")) for row in rows]
         return tuple(StepRecord(gap_kind=kind, **row) for row, kind in zip(rows, kinds, strict=True))
     except (ValueError, TypeError, KeyError) as error:  # what Arrow raises is a ValueError too
