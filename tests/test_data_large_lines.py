@@ -204,5 +204,3 @@ def test_bad_input_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     with pytest.raises(OptionError, match="a model of 180,000 features with the blocks of this table takes"):
         streamed(replace(spec, source=str(tmp_path / "part0.svm")), 64 << 20)
-    with pytest.raises(OptionError, match="one pass is over tables"):
-        ds.fit(spec.source, passes=1, runs=None)

@@ -286,8 +286,7 @@ def test_what_is_not_for_text_is_refused(folder: Path) -> None:
     source = str(folder / "whole.csv")
     for settings in (
         {"cluster": "auto", "hash_bits": 12},
-        {"passes": 1, "hash_bits": 12},
         {"cluster": "auto", "text": "text"},
     ):
-        with pytest.raises(OptionError, match=r"learned from on one machine|hashed levels"):
+        with pytest.raises(OptionError, match="learned from on one machine"):
             ds.fit(source, "good", runs=None, **settings)

@@ -26,6 +26,7 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 SOURCES = (
     "compiling.py",
+    "data/gather.py",
     "data/text/grams.py",
     "data/text/hashing.py",
     "data/text/parsing.py",

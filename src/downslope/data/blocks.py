@@ -75,7 +75,7 @@ class SparseRows:
         starts = np.zeros(rows.shape[0] + 1, np.int64)
         np.cumsum(lengths, out=starts[1:])
         if starts[-1] >= MANY:
-            from downslope.data.text.rows import take_rows
+            from downslope.data.gather import take_rows
 
             places, values = np.empty(int(starts[-1]), np.int32), np.empty(int(starts[-1]), self.values.dtype)
             take_rows(self.starts, self.places, self.values, rows, starts, places, values)

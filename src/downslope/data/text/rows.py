@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.compiling import inlined, kernel
 from downslope.data.text.buckets import COUNT, FIRST, LARGEST, MIXED
-from downslope.types import Codes, FloatArray, Indices, Matrix, Offsets, Vector
+from downslope.types import Codes, FloatArray, Matrix, Offsets, Vector
 
 
 @kernel
@@ -38,19 +36,6 @@ def merge_rows(
             last[column] = filled
             filled += 1
         new_starts[row + 1] = filled
-
-
-@kernel
-def take_rows(
-    starts: Offsets, places: Codes, values: NDArray[Any], rows: Indices, new_starts: Offsets, new_places: Codes,
-    new_values: NDArray[Any],
-) -> None:  # fmt: skip
-    """Write some rows one after the other, where ``new_starts`` says."""
-    for i in range(rows.shape[0]):
-        first, there = starts[rows[i]], new_starts[i]
-        for e in range(new_starts[i + 1] - there):
-            new_places[there + e] = places[first + e]
-            new_values[there + e] = values[first + e]
 
 
 @inlined
