@@ -26,6 +26,7 @@ PUBLIC = [
     "minimize",
     "play_here",
     "predict",
+    "predict_in_parts",
     "race",
     "report",
     "resume",
